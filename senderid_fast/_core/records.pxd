@@ -1,0 +1,56 @@
+# A record, read once and never changed: the form in which the store keeps it.
+from libc.stdint cimport uint8_t, uint16_t, uint32_t
+
+from senderid_fast._core.macros cimport Piece
+from senderid_fast._core.tokenizer cimport Spec, Table
+from senderid_fast._core.tokenizer cimport Term as TermData
+
+cdef extern from *:
+    """
+    #ifndef SENDERID_FAST_REFS
+    #define SENDERID_FAST_REFS
+    static inline void sf_retain(int *refs) { __atomic_add_fetch(refs, 1, __ATOMIC_RELAXED); }
+    static inline int sf_release(int *refs) { return __atomic_sub_fetch(refs, 1, __ATOMIC_ACQ_REL); }
+    #endif
+    """
+    void sf_retain(int *refs) noexcept nogil
+    int sf_release(int *refs) noexcept nogil
+
+# One block of memory, never changed after it is made.
+ctypedef struct RecordData:
+    int refs
+    uint32_t size           # octets of the block
+    uint32_t error_offset
+    uint8_t error           # SyntaxFault; FAULT_NONE: the record can be used
+    uint8_t version         # 1: v=spf1, 2: spf2.x, 0: none of them (only by record_parse of a stranger's text)
+    uint8_t scopes          # ScopeBit
+    uint8_t reserved
+    uint16_t term_count
+    uint16_t redirect       # index of the term, or NO_TERM
+    uint16_t explanation
+    uint16_t all            # the first "all"
+    uint32_t text_length
+    const uint8_t *text
+    const TermData *terms
+    const Spec *specs
+    const Piece *pieces
+    const Table *tables
+
+cdef enum:
+    RECORD_MAX = 0xFFFF     # octets: what a DNS message can hold
+
+cdef RecordData *record_parse(const uint8_t *text, size_t length) noexcept nogil
+cdef void record_retain(RecordData *record) noexcept nogil
+cdef void record_release(RecordData *record) noexcept nogil
+cdef int select_index(const uint8_t **texts, const size_t *lengths, int count, int scope) noexcept nogil
+
+cdef enum Selection:        # select_index, besides an index
+    SELECT_NONE = -1
+    SELECT_MULTIPLE = -2
+
+cdef class Record:
+    cdef RecordData *data
+
+cdef Record record_of(RecordData *data)
+cdef tuple fault_of(const RecordData *record)
+cdef int scope_bit(scope) except -1

@@ -1,0 +1,37 @@
+"""Names that are not ASCII: from U-labels to A-labels (RFC 7208 4.3, RFC 8616 4).
+
+What may live here: what the core cannot do on octets alone. The rest of the way from HELO and
+MAIL FROM to <domain> and <sender> is in src/identities.pyx, since every check takes it.
+"""
+
+from __future__ import annotations
+
+__all__ = ["a_labels"]
+
+
+def a_labels(text: bytes) -> bytes:
+    """The same address or name with the labels of its domain as A-labels.
+
+    text  a mailbox or a domain in UTF-8; the domain is what follows the last "@". What cannot be
+          converted (RFC 5891, or no UTF-8) stays as it is: the check then finds no domain name.
+    """
+    local, at, domain = text.rpartition(b"@")
+    closing = b">" if domain.endswith(b">") else b""
+    if domain.isascii():
+        return text
+    try:
+        labels = domain.removesuffix(b">").decode("utf-8").split(".")
+        return local + at + b".".join(map(_a_label, labels)) + closing
+    except (UnicodeError, ValueError):
+        return text
+
+
+def _a_label(label: str) -> bytes:
+    if label.isascii():
+        return label.encode("ascii")
+    from unicodedata import normalize
+
+    import idna  # large tables: only for the few names that need them
+
+    # RFC 5895 2: lower case, then the composed form; no other mapping, so nothing is guessed.
+    return idna.alabel(normalize("NFC", label.lower()))

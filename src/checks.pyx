@@ -1,0 +1,310 @@
+"""The evaluator as Python calls it: Evaluator begins a check, Check goes on with it.
+
+What may live here: turning arguments into the octets of a check, and the two ways a call ends, with
+a Verdict or with a Check that says which question is open. No waiting, no asking, no clock: the
+drivers (senderid_fast.engine) do that. The path on which every answer is known makes one Python
+object, the verdict.
+"""
+
+from cpython.bytes cimport PyBytes_AS_STRING, PyBytes_GET_SIZE
+from cpython.unicode cimport PyUnicode_AsUTF8AndSize
+from libc.stdint cimport int64_t, uint8_t
+from libc.stdlib cimport free, realloc
+from libc.string cimport memcpy, memset
+
+from senderid_fast._core.answers cimport (
+    AnswerData, AnswerStore, answer_compile, answer_release,
+)
+from senderid_fast._core.cidr cimport FAMILY_NONE, address_from_octets, address_parse
+from senderid_fast._core.evaluator cimport (
+    MISSING, REASON_INVALID_DOMAIN, REASON_NO_IDENTITY, REASON_TIME_LIMIT, RESULT_NONE, RESULT_TEMPERROR,
+    CheckData, evaluate,
+)
+from senderid_fast._core.identities cimport (
+    IDENTITY_ABSENT, IDENTITY_OK, MAILBOX_MAX, Identity, identity_of_domain, identity_of_helo,
+    identity_of_mail_from, identity_of_sender,
+)
+from senderid_fast._core.macros cimport EXPLANATION_MAX
+from senderid_fast._core.recorder cimport Recorder, recorder_clear, recorder_free, recorder_steps
+from senderid_fast._core.verdict cimport KIND_HELO, KIND_HOST, KIND_MAIL_FROM, Verdict, verdict_of
+
+from senderid_fast.errors import InputError
+from senderid_fast.questions import Question, RRType
+
+cdef extern from "Python.h":
+    bint PyUnicode_IS_COMPACT_ASCII(object text) noexcept
+
+
+cdef class Evaluator:
+    """Begins checks over one AnswerStore with one set of limits.
+
+    limits         (lookups, void_lookups, mx_names, ptr_names, seconds)
+    receiver       %{r}: the host name of the receiver
+    plain_for_pra  RFC 4406 4.4: v=spf1 may apply to scope pra
+    epoch          what to add to the nanoseconds of a call to get Unix time, for %{t}
+    a_labels       function: octets of an address or name that is not ASCII -> the same with A-labels
+
+    Each method takes the time in nanoseconds and returns a Verdict, or a Check to go on with.
+    """
+
+    cdef readonly AnswerStore store
+    cdef tuple limits
+    cdef bytes receiver
+    cdef bint plain_for_pra
+    cdef int64_t epoch
+    cdef object a_labels
+
+    def __init__(self, AnswerStore store not None, tuple limits not None, bytes receiver not None,
+                 bint plain_for_pra, int64_t epoch, a_labels):
+        self.store = store
+        self.limits = limits
+        self.receiver = receiver
+        self.plain_for_pra = plain_for_pra
+        self.epoch = epoch
+        self.a_labels = a_labels
+
+    def check_host(self, ip, domain, sender, helo, int scope, int64_t now, bint traced=False):
+        """check_host() (RFC 7208 4.1); scope is the position in results.Scope."""
+        if domain is None:
+            raise InputError("domain", "must be str or bytes, is None")
+        return begin(self, KIND_HOST, ip, domain, sender, helo, scope, now, traced)
+
+    def check_helo(self, ip, helo, int64_t now, bint traced=False):
+        """The HELO identity (RFC 7208 2.3)."""
+        return begin(self, KIND_HELO, ip, None, None, helo, 0, now, traced)
+
+    def check_mail_from(self, ip, mail_from, helo, int64_t now, bint traced=False):
+        """The MAIL FROM identity (RFC 7208 2.4); helo counts for a null reverse-path."""
+        if mail_from is None:
+            raise InputError("mail_from", 'must be str or bytes ("" for a null reverse-path), is None')
+        return begin(self, KIND_MAIL_FROM, ip, None, mail_from, helo, 0, now, traced)
+
+
+# Octets of an argument; whoever has this keeps the object they are in.
+ctypedef struct View:
+    const uint8_t *at
+    size_t length
+
+
+cdef object view_of(value, str field, View *out, a_labels):
+    """The octets of a str or bytes argument, and the object that holds them. None is empty."""
+    cdef Py_ssize_t length = 0
+    cdef const char *text
+    if type(value) is str and PyUnicode_IS_COMPACT_ASCII(value):
+        text = PyUnicode_AsUTF8AndSize(value, &length)
+        out.at = <const uint8_t *>text
+        out.length = length
+        return value
+    if value is None:
+        value = b""
+    elif isinstance(value, str):
+        value = (<str>value).encode("utf-8", "surrogatepass")
+    elif isinstance(value, (bytes, bytearray)):
+        value = bytes(value)
+    else:
+        raise InputError(field, f"must be str or bytes, is {type(value).__name__}")
+    if a_labels is not None and not (<bytes>value).isascii():
+        value = a_labels(value)
+    out.at = <const uint8_t *>PyBytes_AS_STRING(value)
+    out.length = PyBytes_GET_SIZE(value)
+    return value
+
+
+cdef int address_of(ip, CheckData *check) except -1:
+    cdef Py_ssize_t length = 0
+    cdef const char *text
+    if type(ip) is str and PyUnicode_IS_COMPACT_ASCII(ip):
+        text = PyUnicode_AsUTF8AndSize(ip, &length)
+        if not address_parse(<const uint8_t *>text, length, &check.ip):
+            raise InputError("ip", f"is no IPv4 or IPv6 address: {ip[:100]!a}")
+        return 0
+    octets = getattr(ip, "packed", ip)             # ipaddress.IPv4Address, IPv6Address
+    if not isinstance(octets, bytes):
+        raise InputError("ip", f"must be an address as text, as 4 or 16 octets, or of ipaddress, is {ip!a:.100}")
+    address_from_octets(<const uint8_t *>PyBytes_AS_STRING(octets), len(octets), &check.ip)
+    if check.ip.family == FAMILY_NONE:
+        raise InputError("ip", f"must be 4 or 16 octets, is {len(octets)}")
+    return 0
+
+
+cdef tuple prepare(Evaluator evaluator, CheckData *check, Identity *identity, int kind, ip, domain, sender, helo,
+                   int scope, int64_t now):
+    """Fill in what is asked. The objects that hold the octets come back, to be kept."""
+    cdef View domain_view, sender_view, helo_view
+    address_of(ip, check)
+    # RFC 8616 4: a HELO name comes as A-labels, or it is no domain name.
+    kept_helo = view_of(helo, "helo", &helo_view, None)
+    kept_domain = kept_sender = None
+    if kind == KIND_MAIL_FROM:
+        kept_sender = view_of(sender, "mail_from", &sender_view, evaluator.a_labels)
+        identity_of_mail_from(sender_view.at, sender_view.length, helo_view.at, helo_view.length, identity)
+    elif kind == KIND_HELO:
+        identity_of_helo(helo_view.at, helo_view.length, identity)
+    else:
+        kept_domain = view_of(domain, "domain", &domain_view, evaluator.a_labels)
+        kept_sender = view_of(sender, "sender", &sender_view, evaluator.a_labels)
+        if sender_view.length > MAILBOX_MAX or sender_view.length == 0:
+            kept_sender, sender_view = kept_domain, domain_view     # 4.3: postmaster at the domain
+            if sender_view.length > MAILBOX_MAX:
+                sender_view.length = MAILBOX_MAX
+        identity_of_sender(sender_view.at, sender_view.length, identity)
+        identity_of_domain(domain_view.at, domain_view.length, identity)
+    memcpy(check.domain, identity.domain, identity.domain_length)
+    check.domain_length = identity.domain_length
+    check.domain_hash = identity.domain_hash
+    check.local_is_ascii = identity.local_is_ascii
+    check.scope = scope
+    check.now = now
+    check.store = &evaluator.store.data
+    check.plain_for_pra = evaluator.plain_for_pra
+    check.limits.lookups = evaluator.limits[0]
+    check.limits.void_lookups = evaluator.limits[1]
+    check.limits.mx_names = evaluator.limits[2]
+    check.limits.ptr_names = evaluator.limits[3]
+    check.values.sender = identity.sender
+    check.values.sender_length = identity.sender_length
+    check.values.local_length = identity.local_length
+    # 7.3: a final dot means nothing; an over-long HELO string is no name that a macro could give.
+    if helo_view.length > 1 and helo_view.at[helo_view.length - 1] == c'.':
+        helo_view.length -= 1
+    check.values.helo = helo_view.at
+    check.values.helo_length = <int>helo_view.length if helo_view.length <= MAILBOX_MAX else 0
+    check.values.ip = &check.ip
+    check.values.receiver = <const uint8_t *>PyBytes_AS_STRING(evaluator.receiver)
+    check.values.receiver_length = <int>PyBytes_GET_SIZE(evaluator.receiver)
+    check.values.unix_time = (now + evaluator.epoch) // 1000000000
+    check.pins = NULL
+    check.pin_count = 0
+    check.recorder = NULL
+    return kept_domain, kept_sender, kept_helo
+
+
+cdef void refuse(CheckData *check, int fault) noexcept nogil:
+    # 4.3: none, without a question.
+    check.result = RESULT_NONE
+    check.reason = REASON_NO_IDENTITY if fault == IDENTITY_ABSENT else REASON_INVALID_DOMAIN
+    check.lookups = check.void_lookups = check.place_length = check.target_length = 0
+    check.record = NULL
+    check.trouble = NULL
+    check.term = -1
+
+
+cdef object begin(Evaluator evaluator, int kind, ip, domain, sender, helo, int scope, int64_t now, bint traced):
+    cdef CheckData check
+    cdef Identity identity
+    cdef uint8_t[EXPLANATION_MAX] text
+    cdef int result
+    cdef Check going
+    if not traced:
+        kept_domain, kept_sender, kept_helo = prepare(
+            evaluator, &check, &identity, kind, ip, domain, sender, helo, scope, now)
+        if identity.fault != IDENTITY_OK:
+            refuse(&check, identity.fault)
+            return verdict_of(&check, kind, kept_domain, kept_sender, kept_helo, None, evaluator.limits)
+        result = evaluate(&check, text)
+        if result != MISSING:
+            explanation = None
+            if check.explanation_length >= 0:
+                explanation = (<const char *>text)[:check.explanation_length].decode("ascii")
+            return verdict_of(&check, kind, kept_domain, kept_sender, kept_helo, explanation, evaluator.limits)
+    going = Check.__new__(Check)
+    going.evaluator = evaluator
+    going.kind = kind
+    going.kept = prepare(evaluator, &going.check, &going.identity, kind, ip, domain, sender, helo, scope, now)
+    if traced:
+        going.check.recorder = &going.recorder
+    going.run()
+    return going
+
+
+cdef class Check:
+    """A check that waits for an answer, or that is traced.
+
+    question  the open question, or None when the check is over
+    verdict   the outcome, or None while the check is open
+    """
+
+    cdef CheckData check
+    cdef Identity identity
+    cdef Recorder recorder
+    cdef Evaluator evaluator
+    cdef tuple kept
+    cdef int kind
+    cdef readonly object question
+    cdef readonly object verdict
+
+    def __init__(self):
+        raise TypeError("checks come from an Evaluator")
+
+    def __cinit__(self):
+        memset(&self.check, 0, sizeof(CheckData))
+        memset(&self.recorder, 0, sizeof(Recorder))
+
+    def __dealloc__(self):
+        cdef int i
+        for i in range(self.check.pin_count):
+            answer_release(self.check.pins[i])
+        free(self.check.pins)
+        recorder_free(&self.recorder)
+
+    cdef int run(self) except -1:
+        cdef uint8_t[EXPLANATION_MAX] text
+        explanation = None
+        recorder_clear(&self.recorder)
+        self.question = None
+        if self.identity.fault != IDENTITY_OK:
+            refuse(&self.check, self.identity.fault)
+        elif evaluate(&self.check, text) == MISSING:
+            name = (<const char *>self.check.question.name)[:self.check.question.length].decode("latin-1")
+            self.question = Question(name, RRType(self.check.question.rrtype))
+            return 0
+        elif self.check.explanation_length >= 0:
+            explanation = (<const char *>text)[:self.check.explanation_length].decode("ascii")
+        self.end(explanation)
+        return 0
+
+    cdef int end(self, explanation) except -1:
+        domain, sender, helo = self.kept
+        self.verdict = verdict_of(&self.check, self.kind, domain, sender, helo, explanation,
+                                  self.evaluator.limits)
+        self.question = None
+        return 0
+
+    def answer(self, answer, int64_t expires, int64_t now):
+        """Take the answer (questions.Answer) to the open question, and go on.
+
+        expires  until when others may use it; before now: this check only
+        The next question, or None when the check is over.
+        """
+        cdef AnswerData *data
+        cdef AnswerData **more
+        if self.question is None:
+            raise ValueError("answer: no question is open")
+        data = answer_compile(self.question, answer, expires)
+        more = <AnswerData **>realloc(self.check.pins, (self.check.pin_count + 1) * sizeof(AnswerData *))
+        if more == NULL:
+            answer_release(data)
+            raise MemoryError
+        self.check.pins = more
+        more[self.check.pin_count] = data
+        self.check.pin_count += 1
+        if expires > now:
+            self.evaluator.store.keep(data, self.check.question.area, now)
+        self.run()
+        return self.question
+
+    def expire(self):
+        """End the check: it took too long (RFC 7208 4.6.4). The verdict, temperror."""
+        if self.verdict is None:
+            self.check.result = RESULT_TEMPERROR
+            self.check.reason = REASON_TIME_LIMIT
+            self.check.record = NULL
+            self.check.trouble = NULL
+            self.check.term = -1
+            self.check.place_length = self.check.target_length = 0
+            self.end(None)
+        return self.verdict
+
+    def steps(self):
+        """What the last evaluation did, if the check is traced: dicts in order (recorder.pyx)."""
+        return recorder_steps(&self.recorder)

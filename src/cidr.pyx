@@ -1,0 +1,441 @@
+"""Addresses and networks: parse, compare, sorted tables (RFC 7208 5, 5.6).
+
+What may live here: functions on numbers and octets. All of the C part runs without the GIL and
+touches no Python object. "Comparing the high-order bits" is done in two ways that a property test
+holds together: by a table of address ranges for neighbouring ip4 and ip6 terms, and by a search in
+sorted addresses for the answers of a and mx.
+"""
+
+from libc.stdint cimport uint8_t, uint16_t, uint32_t
+from libc.stdlib cimport free, malloc, qsort
+
+
+# ip4-network = qnum "." qnum "." qnum "." qnum                                   RFC 7208 5.6
+# qnum        = DIGIT / %x31-39 DIGIT / "1" 2DIGIT / "2" %x30-34 DIGIT / "25" %x30-35
+cdef bint ip4_parse(const uint8_t *text, size_t length, uint32_t *out) noexcept nogil:
+    """Exactly four decimal numbers from 0 to 255 without leading zeros."""
+    cdef uint32_t value = 0, part = 0
+    cdef int digits = 0, parts = 0
+    cdef size_t i
+    cdef uint8_t d
+    if length < 7 or length > 15:
+        return False
+    for i in range(length):
+        if text[i] == c'.':
+            if digits == 0 or parts == 3:
+                return False
+            value = value << 8 | part
+            parts += 1
+            part = digits = 0
+            continue
+        d = text[i] - c'0'
+        if d > 9 or (digits > 0 and part == 0):
+            return False
+        part = part * 10 + d
+        if part > 255:
+            return False
+        digits += 1
+    if parts != 3 or digits == 0:
+        return False
+    out[0] = value << 8 | part
+    return True
+
+
+cdef inline int hex_value(uint8_t c) noexcept nogil:
+    if <uint8_t>(c - c'0') < 10:
+        return c - c'0'
+    c |= 32
+    if <uint8_t>(c - c'a') < 6:
+        return c - c'a' + 10
+    return -1
+
+
+# ip6-network = <as per Section 2.2 of RFC 4291>                                  RFC 7208 5.6
+cdef bint ip6_parse(const uint8_t *text, size_t length, u128 *out) noexcept nogil:
+    """Eight groups of one to four hex digits; "::" once for any number of zero groups; the last
+    two groups may be a dotted quad. No zone, no brackets."""
+    cdef uint16_t[8] groups
+    cdef int count = 0, gap = -1, digits, value, h, i
+    cdef size_t at = 0, start
+    cdef uint32_t quad
+    cdef u128 result = 0
+    if length < 2 or length > 45:
+        return False
+    if text[0] == c':':
+        if text[1] != c':':
+            return False
+        gap = 0
+        at = 2
+    while at < length:
+        if count == 8:
+            return False
+        start = at
+        value = digits = 0
+        while at < length:
+            h = hex_value(text[at])
+            if h < 0:
+                break
+            digits += 1
+            if digits > 4:
+                return False
+            value = value << 4 | h
+            at += 1
+        if at < length and text[at] == c'.':
+            if count > 6 or not ip4_parse(text + start, length - start, &quad):
+                return False
+            groups[count] = <uint16_t>(quad >> 16)
+            groups[count + 1] = <uint16_t>(quad & 0xFFFF)
+            count += 2
+            at = length
+            break
+        if digits == 0:
+            return False
+        groups[count] = <uint16_t>value
+        count += 1
+        if at == length:
+            break
+        if text[at] != c':':
+            return False
+        at += 1
+        if at == length:
+            return False                # a single colon at the end
+        if text[at] == c':':
+            if gap >= 0:
+                return False
+            gap = count
+            at += 1
+    if gap < 0:
+        if count != 8:
+            return False
+        gap = 8
+    elif count > 7:
+        return False                    # "::" stands for at least one group
+    for i in range(gap):
+        result = result << 16 | groups[i]
+    for i in range(8 - count):
+        result = result << 16
+    for i in range(gap, count):
+        result = result << 16 | groups[i]
+    out[0] = result
+    return True
+
+
+cdef inline void unmap(u128 ip6, Address *out) noexcept nogil:
+    # RFC 7208 5: a client of ::ffff:0:0/96 (RFC 4291 2.5.5.2) is an IPv4 client, everywhere.
+    if (ip6 >> 32) == 0xFFFF:
+        out.ip4 = <uint32_t>ip6
+        out.ip6 = 0
+        out.family = FAMILY_IP4
+    else:
+        out.ip6 = ip6
+        out.ip4 = 0
+        out.family = FAMILY_IP6
+
+
+cdef bint address_parse(const uint8_t *text, size_t length, Address *out) noexcept nogil:
+    """The address of a client, IPv4-mapped ones as IPv4. A zone ("%eth0") is of no meaning here."""
+    cdef u128 ip6
+    cdef size_t i
+    if ip4_parse(text, length, &out.ip4):
+        out.ip6 = 0
+        out.family = FAMILY_IP4
+        return True
+    if length > 256:
+        return False
+    for i in range(length):
+        if text[i] == c'%':
+            if i + 1 == length:
+                return False
+            length = i
+            break
+    if ip6_parse(text, length, &ip6):
+        unmap(ip6, out)
+        return True
+    out.family = FAMILY_NONE
+    return False
+
+
+cdef void address_from_octets(const uint8_t *octets, size_t length, Address *out) noexcept nogil:
+    """The address in network order: 4 or 16 octets, else FAMILY_NONE."""
+    cdef u128 value = 0
+    cdef size_t i
+    out.family = FAMILY_NONE
+    if length != 4 and length != 16:
+        return
+    for i in range(length):
+        value = value << 8 | octets[i]
+    if length == 16:
+        unmap(value, out)
+    else:
+        out.ip4 = <uint32_t>value
+        out.ip6 = 0
+        out.family = FAMILY_IP4
+
+
+# ip4-cidr-length = "/" ("0" / %x31-39 0*1DIGIT)                                  RFC 7208 5.6
+# ip6-cidr-length = "/" ("0" / %x31-39 0*2DIGIT)
+cdef int prefix_parse(const uint8_t *text, size_t length, int most) noexcept nogil:
+    """The number of a CIDR length from 0 to most, or -1."""
+    cdef int value = 0
+    cdef size_t i
+    if length == 0 or length > 3 or (length > 1 and text[0] == c'0'):
+        return -1
+    for i in range(length):
+        if <uint8_t>(text[i] - c'0') > 9:
+            return -1
+        value = value * 10 + text[i] - c'0'
+    return value if value <= most else -1
+
+
+cdef uint32_t ip4_mask(int prefix) noexcept nogil:
+    # Shifting by the whole width is undefined in C: /0 needs its own case.
+    return 0 if prefix == 0 else <uint32_t>0xFFFFFFFF << (32 - prefix)
+
+
+cdef u128 ip6_mask(int prefix) noexcept nogil:
+    return <u128>0 if prefix == 0 else ~<u128>0 << (128 - prefix)
+
+
+cdef int decimal_write(int value, uint8_t *out) noexcept nogil:
+    cdef int n = 0
+    if value >= 100:
+        out[n] = c'0' + value // 100
+        n += 1
+    if value >= 10:
+        out[n] = c'0' + value // 10 % 10
+        n += 1
+    out[n] = c'0' + value % 10
+    return n + 1
+
+
+cdef int nibble_write(int nibble, uint8_t letters, uint8_t *out) noexcept nogil:
+    out[0] = (c'0' + nibble) if nibble < 10 else (letters + nibble - 10)
+    return 1
+
+
+cdef int quad_write(uint32_t ip4, bint backwards, uint8_t *out) noexcept nogil:
+    cdef int i, n = 0
+    for i in range(4):
+        n += decimal_write(ip4 >> (8 * i if backwards else 24 - 8 * i) & 255, out + n)
+        if i < 3:
+            out[n] = c'.'
+            n += 1
+    return n
+
+
+cdef int nibbles_write(u128 ip6, bint backwards, uint8_t letters, uint8_t *out) noexcept nogil:
+    cdef int i, n = 0
+    for i in range(32):
+        n += nibble_write(<int>(ip6 >> (4 * i if backwards else 124 - 4 * i) & 15), letters, out + n)
+        if i < 31:
+            out[n] = c'.'
+            n += 1
+    return n
+
+
+cdef int address_write_dotted(const Address *address, uint8_t *out) noexcept nogil:
+    """%{i}: a dotted quad, or 32 nibbles with dots (RFC 7208 7.3). The number of octets.
+
+    Nibbles are in capitals, as the OpenSPF suite has them in an explanation; a name is put in lower
+    case in any event, which gives the names of 7.4.
+    """
+    if address.family == FAMILY_IP4:
+        return quad_write(address.ip4, False, out)
+    return nibbles_write(address.ip6, False, c'A', out)
+
+
+cdef int address_write_reverse(const Address *address, uint8_t *out) noexcept nogil:
+    """The start of the name that holds the PTR records (RFC 1035 3.5, RFC 3596 2.5)."""
+    if address.family == FAMILY_IP4:
+        return quad_write(address.ip4, True, out)
+    return nibbles_write(address.ip6, True, c'a', out)
+
+
+cdef int address_write_readable(const Address *address, uint8_t *out) noexcept nogil:
+    """%{c}: the address as people write it, IPv6 as RFC 5952 4 wants it."""
+    cdef uint16_t[8] groups
+    cdef int i = 0, n = 0, run = 0, best = 0, at = 8, shift, digit
+    cdef bint begun
+    if address.family == FAMILY_IP4:
+        return quad_write(address.ip4, False, out)
+    for i in range(8):
+        groups[i] = <uint16_t>(address.ip6 >> (112 - 16 * i))
+    for i in range(8):                  # the longest run of at least two zero groups, the first such
+        run = run + 1 if groups[i] == 0 else 0
+        if run > 1 and run > best:
+            best, at = run, i - run + 1
+    i = 0
+    while i < 8:
+        if i == at:
+            out[n] = out[n + 1] = c':'
+            n += 2
+            i += best
+            continue
+        if i > 0 and i != at + best:
+            out[n] = c':'
+            n += 1
+        begun = False
+        for digit in range(4):
+            shift = 12 - 4 * digit
+            if begun or groups[i] >> shift or shift == 0:
+                n += nibble_write(groups[i] >> shift & 15, c'a', out + n)
+                begun = True
+        i += 1
+    return n
+
+
+cdef int network_order(const void *left, const void *right) noexcept nogil:
+    # Wider networks first, then earlier terms: so that a network always comes after what holds it.
+    cdef const Network *a = <const Network *>left
+    cdef const Network *b = <const Network *>right
+    if a.first != b.first:
+        return -1 if a.first < b.first else 1
+    if a.last != b.last:
+        return -1 if a.last > b.last else 1
+    return <int>a.term - <int>b.term
+
+
+cdef inline void emit(u128 *starts, uint16_t *terms, int *count, u128 start, uint16_t term) noexcept nogil:
+    if count[0] and starts[count[0] - 1] == start:
+        count[0] -= 1
+    if count[0] and terms[count[0] - 1] == term:
+        return
+    starts[count[0]] = start
+    terms[count[0]] = term
+    count[0] += 1
+
+
+cdef int table_build(Network *networks, int count, u128 most, u128 *starts, uint16_t *terms,
+                     u128 *ends) noexcept nogil:
+    """Turn networks into ranges, each with the first term that holds it, or NO_TERM.
+
+    Two networks are either apart or one lies in the other, so one pass with a stack does it.
+    starts and terms take 2 * count + 1 entries, ends takes count and terms of the stack are kept
+    in networks itself. Returns how many ranges there are; the first starts at 0.
+    """
+    cdef int n = 0, i, depth = 0
+    cdef uint16_t term
+    qsort(networks, count, sizeof(Network), network_order)
+    emit(starts, terms, &n, 0, NO_TERM)
+    for i in range(count):
+        while depth and ends[depth - 1] < networks[i].first:
+            depth -= 1
+            emit(starts, terms, &n, ends[depth] + 1, networks[depth - 1].term if depth else <uint16_t>NO_TERM)
+        term = networks[i].term
+        if depth and networks[depth - 1].term < term:
+            term = networks[depth - 1].term        # 4.6.2: the first match, from left to right
+        emit(starts, terms, &n, networks[i].first, term)
+        ends[depth] = networks[i].last
+        networks[depth].term = term                # depth <= i: this entry has been read
+        depth += 1
+    while depth:
+        depth -= 1
+        if ends[depth] != most:
+            emit(starts, terms, &n, ends[depth] + 1, networks[depth - 1].term if depth else <uint16_t>NO_TERM)
+    return n
+
+
+cdef int table_find4(const uint32_t *starts, const uint16_t *terms, int count, uint32_t ip) noexcept nogil:
+    """The term of the range that ip is in, or NO_TERM."""
+    cdef const uint32_t *base = starts
+    cdef int half
+    while count > 1:
+        half = count >> 1
+        base += half if base[half] <= ip else 0
+        count -= half
+    return terms[base - starts]
+
+
+cdef int table_find6(const u128 *starts, const uint16_t *terms, int count, u128 ip) noexcept nogil:
+    cdef const u128 *base = starts
+    cdef int half
+    while count > 1:
+        half = count >> 1
+        base += half if base[half] <= ip else 0
+        count -= half
+    return terms[base - starts]
+
+
+cdef bint sorted4_match(const uint32_t *addresses, int count, uint32_t ip, int prefix) noexcept nogil:
+    """Whether one of the sorted addresses has the same first prefix bits as ip (RFC 7208 5)."""
+    cdef uint32_t mask = ip4_mask(prefix)
+    cdef uint32_t first = ip & mask
+    cdef int low = 0, high = count, middle
+    while low < high:
+        middle = (low + high) >> 1
+        if addresses[middle] < first:
+            low = middle + 1
+        else:
+            high = middle
+    return low < count and (addresses[low] & mask) == first
+
+
+cdef bint sorted6_match(const u128 *addresses, int count, u128 ip, int prefix) noexcept nogil:
+    cdef u128 mask = ip6_mask(prefix)
+    cdef u128 first = ip & mask
+    cdef int low = 0, high = count, middle
+    while low < high:
+        middle = (low + high) >> 1
+        if addresses[middle] < first:
+            low = middle + 1
+        else:
+            high = middle
+    return low < count and (addresses[low] & mask) == first
+
+
+def parse_address(str text not None):
+    """The client address in its shortest form ("192.0.2.1", "2001:db8::1"), or None.
+
+    An IPv4-mapped address comes back as IPv4 (RFC 7208 5).
+    """
+    cdef Address address
+    cdef uint8_t[ADDRESS_TEXT] out
+    octets = text.encode("utf-8", "surrogatepass")
+    if not address_parse(<const uint8_t *><const char *>octets, len(octets), &address):
+        return None
+    return (<char *>out)[:address_write_readable(&address, out)].decode("ascii")
+
+
+def first_match(list networks not None, ip):
+    """Which of the networks [(address, prefix), ...] holds ip first, by its place; None if none.
+
+    Addresses are numbers of one family: below 2**32 with prefixes to 32, or as 16 octets with
+    prefixes to 128. For tests and benchmarks of the table that records use.
+    """
+    cdef int count = len(networks), i, n, term = NO_TERM
+    cdef bint wide = isinstance(ip, bytes)
+    cdef Address address
+    cdef u128 mask
+    if count >= NO_TERM:
+        raise ValueError("networks: more than 65534")
+    cdef Network *entries = <Network *>malloc((count + 1) * sizeof(Network))
+    cdef u128 *starts = <u128 *>malloc((3 * count + 2) * sizeof(u128))
+    cdef uint16_t *terms = <uint16_t *>malloc((2 * count + 2) * sizeof(uint16_t))
+    cdef u128 most = ~<u128>0 if wide else <u128>0xFFFFFFFF
+    try:
+        if not entries or not starts or not terms:
+            raise MemoryError
+        for i in range(count):
+            octets, prefix = networks[i]
+            entries[i].first = whole(octets, wide)
+            mask = ip6_mask(prefix if wide else prefix + 96)
+            entries[i].first &= mask
+            entries[i].last = (entries[i].first | ~mask) & most
+            entries[i].term = <uint16_t>i
+        n = table_build(entries, count, most, starts, terms, starts + 2 * count + 1)
+        term = table_find6(starts, terms, n, whole(ip, wide))
+        return None if term == NO_TERM else term
+    finally:
+        free(entries)
+        free(starts)
+        free(terms)
+
+
+cdef u128 whole(value, bint wide):
+    cdef u128 result = 0
+    cdef uint8_t octet
+    if not wide:
+        return <u128><uint32_t>value
+    for octet in <bytes>value:
+        result = result << 8 | octet
+    return result

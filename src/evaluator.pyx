@@ -1,0 +1,658 @@
+"""check_host(): the whole evaluation of a check (RFC 7208 4 to 7, RFC 4406 4), written once.
+
+What may live here: the rules, in C, without the GIL. No memory is taken, no clock read, nothing
+asked: a check either ends with a result, or stops at the first answer that the store does not hold
+(MISSING, with the question). Then the caller gets the answer and evaluates again from the top.
+
+Theory of operation. Each run counts afresh and the same way, so there is no state between runs.
+Counting stands in two functions, spend_lookup and spend_void; asking stands in one, ask. Terms
+answer match, no match or throws (4.6.2). The lock of the store is held for reading during a run;
+what the outcome points to is retained before it is let go.
+"""
+
+from libc.stdint cimport uint8_t, uint64_t
+from libc.string cimport memchr, memcpy
+
+from senderid_fast._core.answers cimport (
+    STATUS_ERROR, STATUS_NXDOMAIN, STATUS_OK, STATUS_TIMEOUT, TYPE_A, TYPE_AAAA, TYPE_MX, TYPE_PTR,
+    TYPE_TXT, AnswerData, NameData, ScopeData, answer_is_for, answer_retain, question_hash,
+    sf_read_lock, sf_read_unlock, store_find,
+)
+from senderid_fast._core.cidr cimport (
+    FAMILY_IP4, NO_TERM, address_write_reverse, sorted4_match, sorted6_match, table_find4, table_find6,
+)
+from senderid_fast._core.macros cimport USES_MESSAGE, USES_P, USES_SENDER, macro_expand_name, macro_expand_text
+from senderid_fast._core.macros cimport text_uses
+from senderid_fast._core.names cimport name_is_within, name_key, octets_equal_folded, sf_hash
+from senderid_fast._core.recorder cimport (
+    EVENT_EXPLANATION, EVENT_HOST, EVENT_MATCH, EVENT_QUESTION, EVENT_RECORD, EVENT_RESULT, EVENT_RUN,
+    EVENT_TARGET, EVENT_TERM, EVENT_TEXT, Event, recorder_note,
+)
+from senderid_fast._core.records cimport SELECT_MULTIPLE, RecordData, record_retain
+from senderid_fast._core.tokenizer cimport (
+    NO_SPEC, SCOPE_SPF, TERM_A, TERM_EXISTS, TERM_INCLUDE, TERM_IP4, TERM_IP6, TERM_MX, TERM_PTR,
+    TERM_REDIRECT, Spec, Table, Term,
+)
+
+# A name that is or may be asked about.
+ctypedef struct Target:
+    const uint8_t *name
+    uint64_t hash
+    int length
+    int area                # of the store: 1 for names made for one message
+
+cdef enum TargetOutcome:
+    TARGET_MISSING = -1
+    TARGET_NONE = 0         # not a name: the term does not match
+    TARGET_NAME = 1
+
+cdef enum AskOutcome:
+    ASK_MISSING = -1
+    ASK_ANSWERED = 0
+    ASK_ERROR = 1
+
+cdef enum:
+    SCOPE_NUMBER_PRA = 2    # position in results.Scope
+    UNDECIDED = -2          # neither a result nor MISSING: go on
+
+
+cdef Event *note(CheckData *check, int kind, RecordData *record, int term) noexcept nogil:
+    cdef Event *event = recorder_note(check.recorder, kind, NULL, 0, check.lookups, check.void_lookups)
+    if event != NULL:
+        record_retain(record)
+        event.record = record
+        event.term = term
+    return event
+
+
+# --- asking and counting -------------------------------------------------------------------------
+
+cdef int ask(CheckData *check, int rrtype, const Target *target, AnswerData **answer) noexcept nogil:
+    """The one place where a question is asked. An AskOutcome."""
+    cdef uint64_t hash = question_hash(target.hash, rrtype)
+    cdef AnswerData *found = store_find(check.store, target.area, hash, rrtype, target.name, target.length,
+                                        check.now)
+    cdef Event *event
+    cdef int i
+    if found == NULL:
+        for i in range(check.pin_count):
+            if answer_is_for(check.pins[i], hash, rrtype, target.name, target.length):
+                found = check.pins[i]
+                break
+    if check.recorder != NULL:
+        event = recorder_note(check.recorder, EVENT_QUESTION, target.name, target.length, check.lookups,
+                              check.void_lookups)
+        if event != NULL:
+            event.value = rrtype
+            if found != NULL:
+                answer_retain(found)
+                event.answer = found
+    if found == NULL:
+        check.question.rrtype = rrtype
+        check.question.hash = target.hash
+        check.question.area = target.area
+        check.question.length = target.length
+        memcpy(check.question.name, target.name, target.length)
+        return ASK_MISSING
+    answer[0] = found
+    return ASK_ERROR if found.status > STATUS_NXDOMAIN else ASK_ANSWERED
+
+
+cdef inline int throw(CheckData *check, int result, int reason, RecordData *record, int term,
+                      const Target *host) noexcept nogil:
+    """A term ends the whole check (4.6.2): say with what, why and where."""
+    check.result = result
+    check.reason = reason
+    check.record = record
+    check.term = term
+    check.place_length = host.length
+    memcpy(check.place, host.name, host.length)
+    return TERM_THROWS
+
+
+cdef int throw_dns_error(CheckData *check, AnswerData *answer, RecordData *record, int term,
+                         const Target *host) noexcept nogil:
+    # RFC 7208 4.4, 5: RCODE other than 0 and 3, or no answer: the top check_host() is temperror.
+    cdef int reason = REASON_DNS_ERROR
+    if answer.status == STATUS_TIMEOUT:
+        reason = REASON_DNS_TIMEOUT
+    elif answer.status == STATUS_ERROR:
+        reason = REASON_RESOLVER_FAILED
+    check.trouble = answer
+    return throw(check, RESULT_TEMPERROR, reason, record, term, host)
+
+
+cdef inline int spend_lookup(CheckData *check, RecordData *record, int term, const Target *host) noexcept nogil:
+    # RFC 7208 4.6.4: include, a, mx, ptr, exists and redirect, over the whole check.
+    check.lookups += 1
+    if check.lookups > check.limits.lookups:
+        return throw(check, RESULT_PERMERROR, REASON_LOOKUP_LIMIT, record, term, host)
+    return TERM_NO_MATCH
+
+
+cdef int spend_void(CheckData *check, RecordData *record, int term, const Target *host) noexcept nogil:
+    # RFC 7208 4.6.4: terms whose questions have no answer; at most one for each term. Counting by
+    # term is the wording of 4.6.4 (11.1 can be read otherwise): an mx term whose hosts merely have
+    # no AAAA costs an IPv6 client one, not one for each host.
+    check.void_lookups += 1
+    if check.void_lookups > check.limits.void_lookups:
+        return throw(check, RESULT_PERMERROR, REASON_VOID_LOOKUP_LIMIT, record, term, host)
+    return TERM_NO_MATCH
+
+
+# --- names ---------------------------------------------------------------------------------------
+
+cdef int validate_name(CheckData *check, const Target *wanted, bint any_name, Target *validated,
+                       AnswerData **pointers, int *empty) noexcept nogil:
+    """Find a validated name of the client's address that is wanted or lies within it (5.5).
+
+    any_name first looks for wanted itself, then within it, then for any (7.3, %{p}). The outcome is
+    of ask(): answered, with validated.length 0 if there is none. pointers is the PTR answer (NULL
+    if it is an error); empty counts address queries that were made and had no answer, or is -1 if
+    one had.
+    """
+    cdef uint8_t[NAME_ROOM] name
+    cdef Target reverse, host
+    cdef AnswerData *ptr = NULL
+    cdef AnswerData *addresses = NULL
+    cdef const NameData *candidate
+    cdef int outcome, i, count, way, ways = 3 if any_name else 1
+    cdef int rrtype = TYPE_A if check.ip.family == FAMILY_IP4 else TYPE_AAAA
+    cdef bint same, within
+    reverse.length = address_write_reverse(&check.ip, name)
+    if check.ip.family == FAMILY_IP4:
+        memcpy(name + reverse.length, b".in-addr.arpa", 13)
+        reverse.length += 13
+    else:
+        memcpy(name + reverse.length, b".ip6.arpa", 9)
+        reverse.length += 9
+    reverse.name = name
+    reverse.hash = sf_hash(name, reverse.length, name_key)
+    reverse.area = 1
+    validated.length = 0
+    pointers[0] = NULL
+    empty[0] = 0
+    outcome = ask(check, TYPE_PTR, &reverse, &ptr)
+    if outcome == ASK_MISSING:
+        return ASK_MISSING
+    if outcome == ASK_ERROR:
+        return ASK_ANSWERED                       # 5.5: an error of the PTR query is no match
+    pointers[0] = ptr
+    if ptr.status != STATUS_OK:
+        return ASK_ANSWERED
+    # 4.6.4: names beyond the first ten are ignored.
+    count = min(<int>ptr.count, check.limits.ptr_names)
+    for way in range(ways):
+        for i in range(count):
+            candidate = &ptr.names[i]
+            if candidate.length == 0:
+                continue
+            same = candidate.length == wanted.length and octets_equal_folded(
+                candidate.octets, wanted.name, wanted.length)
+            within = name_is_within(candidate.octets, candidate.length, wanted.name, wanted.length)
+            if any_name:
+                if same if way != 0 else not same:
+                    continue
+                if way != 0 and (within if way != 1 else not within):
+                    continue
+            host.name = candidate.octets
+            host.length = candidate.length
+            host.hash = candidate.hash
+            host.area = 1
+            outcome = ask(check, rrtype, &host, &addresses)
+            if outcome == ASK_MISSING:
+                return ASK_MISSING
+            if outcome == ASK_ERROR:
+                continue                          # 5.5: skip that name
+            if addresses.status != STATUS_OK:
+                if empty[0] >= 0:
+                    empty[0] += 1
+                continue
+            empty[0] = -1
+            if holds(check, addresses, 32, 128) and (any_name or within):
+                validated[0] = host
+                return ASK_ANSWERED
+    return ASK_ANSWERED
+
+
+cdef inline bint holds(const CheckData *check, const AnswerData *answer, int prefix4, int prefix6) noexcept nogil:
+    """Whether an address of the answer has the same high-order bits as the client's (5)."""
+    if answer.status != STATUS_OK:
+        return False
+    if check.ip.family == FAMILY_IP4:
+        return sorted4_match(answer.ip4, <int>answer.count, check.ip.ip4, prefix4)
+    return sorted6_match(answer.ip6, <int>answer.count, check.ip.ip6, prefix6)
+
+
+cdef int set_validated(CheckData *check, const Target *host) noexcept nogil:
+    """Work out %{p} (7.3) for the current domain. Not counted: see docs/architecture.md."""
+    cdef Target validated
+    cdef AnswerData *pointers = NULL
+    cdef int empty
+    if validate_name(check, host, True, &validated, &pointers, &empty) == ASK_MISSING:
+        return ASK_MISSING
+    if validated.length:
+        memcpy(check.validated, validated.name, validated.length)
+        check.values.validated_length = validated.length
+    else:
+        memcpy(check.validated, b"unknown", 7)
+        check.values.validated_length = 7
+    check.values.validated = check.validated
+    return ASK_ANSWERED
+
+
+cdef int target_of(CheckData *check, RecordData *record, const Term *term, const Target *host,
+                   uint8_t *room, Target *target) noexcept nogil:
+    """The target-name of a term (4.8): its domain-spec expanded, or the current domain."""
+    cdef const Spec *spec
+    cdef Event *event
+    if term.spec == NO_SPEC:
+        target[0] = host[0]
+        return TARGET_NAME
+    spec = &record.specs[term.spec]
+    if spec.piece_count == 0:
+        target.name = spec.name
+        target.length = spec.name_length
+        target.hash = spec.hash
+        target.area = 0
+        return TARGET_NAME if target.length else TARGET_NONE
+    target.length = 0
+    target.name = room
+    # RFC 8616 4: a local part that is not ASCII cannot stand in a name; such a term does not match.
+    if check.local_is_ascii or not spec.uses & USES_SENDER:
+        if spec.uses & USES_P and set_validated(check, host) == ASK_MISSING:
+            return TARGET_MISSING
+        target.length = macro_expand_name(record.text, record.pieces + spec.first_piece, spec.piece_count,
+                                          &check.values, host.name, host.length, room)
+    if check.recorder != NULL:
+        event = recorder_note(check.recorder, EVENT_TARGET, room, target.length, check.lookups,
+                              check.void_lookups)
+    # 4.8 leaves open what a malformed target-name does; here the term does not match.
+    if target.length == 0:
+        return TARGET_NONE
+    target.hash = sf_hash(room, target.length, name_key)
+    target.area = 1 if host.area or spec.uses & USES_MESSAGE else 0
+    return TARGET_NAME
+
+
+# --- the mechanisms (RFC 7208 5) -----------------------------------------------------------------
+
+cdef int a_matches(CheckData *check, RecordData *record, int index, const Target *host,
+                   const Target *target) noexcept nogil:
+    # 5.3. The client's family decides what is asked; 5.7: exists asks A whatever the family.
+    cdef const Term *term = &record.terms[index]
+    cdef AnswerData *answer = NULL
+    cdef bint exists = term.kind == TERM_EXISTS
+    cdef int rrtype = TYPE_A if exists or check.ip.family == FAMILY_IP4 else TYPE_AAAA
+    cdef int outcome = ask(check, rrtype, target, &answer)
+    if outcome == ASK_MISSING:
+        return TERM_MISSING
+    if outcome == ASK_ERROR:
+        return throw_dns_error(check, answer, record, index, host)
+    if answer.status != STATUS_OK:
+        return spend_void(check, record, index, host)
+    if exists:
+        return TERM_MATCH
+    return TERM_MATCH if holds(check, answer, term.prefix4, term.prefix6) else TERM_NO_MATCH
+
+
+cdef int mx_matches(CheckData *check, RecordData *record, int index, const Target *host,
+                    const Target *target) noexcept nogil:
+    # 5.4
+    cdef const Term *term = &record.terms[index]
+    cdef AnswerData *answer = NULL
+    cdef AnswerData *addresses = NULL
+    cdef Target exchange
+    cdef int i, asked = 0
+    cdef bint answered = False
+    cdef int rrtype = TYPE_A if check.ip.family == FAMILY_IP4 else TYPE_AAAA
+    cdef int outcome = ask(check, TYPE_MX, target, &answer)
+    if outcome == ASK_MISSING:
+        return TERM_MISSING
+    if outcome == ASK_ERROR:
+        return throw_dns_error(check, answer, record, index, host)
+    if answer.status != STATUS_OK:
+        return spend_void(check, record, index, host)     # no implicit MX: never the name's own address
+    # 4.6.4: more than ten exchanges is permerror, whichever of them would match.
+    if <int>answer.count > check.limits.mx_names:
+        return throw(check, RESULT_PERMERROR, REASON_MX_LIMIT, record, index, host)
+    for i in range(<int>answer.count):
+        if answer.names[i].length == 0:
+            continue                                      # RFC 7505: a null MX has no host to ask for
+        exchange.name = answer.names[i].octets
+        exchange.length = answer.names[i].length
+        exchange.hash = answer.names[i].hash
+        exchange.area = target.area
+        outcome = ask(check, rrtype, &exchange, &addresses)
+        if outcome == ASK_MISSING:
+            return TERM_MISSING
+        if outcome == ASK_ERROR:
+            return throw_dns_error(check, addresses, record, index, host)
+        asked += 1
+        if addresses.status == STATUS_OK:
+            answered = True
+            if holds(check, addresses, term.prefix4, term.prefix6):
+                return TERM_MATCH
+    if asked and not answered:
+        return spend_void(check, record, index, host)
+    return TERM_NO_MATCH
+
+
+cdef int ptr_matches(CheckData *check, RecordData *record, int index, const Target *host,
+                     const Target *target) noexcept nogil:
+    # 5.5. A kept name matches when it is the target-name or lies within it (the last sentence of
+    # 5.5 has it the wrong way round; its text and RFC 4408 have it so).
+    cdef Target validated
+    cdef AnswerData *pointers = NULL
+    cdef int empty
+    if validate_name(check, target, False, &validated, &pointers, &empty) == ASK_MISSING:
+        return TERM_MISSING
+    if validated.length:
+        return TERM_MATCH
+    if (pointers != NULL and pointers.status != STATUS_OK) or empty > 0:
+        return spend_void(check, record, index, host)
+    return TERM_NO_MATCH
+
+
+cdef int include_matches(CheckData *check, RecordData *record, int index, const Target *host,
+                         const Target *target) noexcept nogil:
+    # 5.2. The recursive check_host() changes <domain> only.
+    cdef uint8_t[NAME_ROOM] room
+    cdef Target inner = target[0]
+    cdef int result = check_host(check, &inner, room)
+    if result == MISSING:
+        return TERM_MISSING
+    if result == RESULT_PASS:
+        return TERM_MATCH
+    if result == RESULT_TEMPERROR or result == RESULT_PERMERROR:
+        return TERM_THROWS
+    if result == RESULT_NONE:
+        check.target_length = target.length
+        memcpy(check.target, target.name, target.length)
+        return throw(check, RESULT_PERMERROR, REASON_INCLUDE_NONE, record, index, host)
+    if result == RESULT_FAIL and check.reason == REASON_NO_DOMAIN:
+        # RFC 4406 4.3 makes NXDOMAIN fail under pra, here no match: a term without an answer.
+        return spend_void(check, record, index, host)
+    return TERM_NO_MATCH
+
+
+cdef int term_matches(CheckData *check, RecordData *record, int index, const Target *host) noexcept nogil:
+    """A mechanism that asks DNS. A TermOutcome."""
+    cdef uint8_t[NAME_ROOM] room
+    cdef const Term *term = &record.terms[index]
+    cdef Target target
+    cdef int outcome = spend_lookup(check, record, index, host)
+    if outcome == TERM_THROWS:
+        return outcome
+    outcome = target_of(check, record, term, host, room, &target)
+    if outcome == TARGET_MISSING:
+        return TERM_MISSING
+    if outcome == TARGET_NONE:
+        return TERM_NO_MATCH
+    if term.kind == TERM_INCLUDE:
+        return include_matches(check, record, index, host, &target)
+    if term.kind == TERM_MX:
+        return mx_matches(check, record, index, host, &target)
+    if term.kind == TERM_PTR:
+        return ptr_matches(check, record, index, host, &target)
+    return a_matches(check, record, index, host, &target)
+
+
+# --- the record (RFC 7208 4.3 to 4.7, 6) ---------------------------------------------------------
+
+cdef int ended(CheckData *check, int result, int reason) noexcept nogil:
+    """check_host() ends without a record that could say anything."""
+    check.result = result
+    check.reason = reason
+    check.record = NULL
+    check.term = -1
+    check.place_length = 0
+    return result
+
+
+cdef int record_of_host(CheckData *check, const Target *host, RecordData **record) noexcept nogil:
+    """Look the record up and select it (4.3 to 4.5, RFC 4406 4.3 and 4.4); UNDECIDED if there is
+    one to evaluate, else a result or MISSING."""
+    cdef AnswerData *answer = NULL
+    cdef const ScopeData *selected
+    cdef int outcome
+    if memchr(host.name, c'.', host.length) == NULL:
+        return ended(check, RESULT_NONE, REASON_INVALID_DOMAIN)         # 4.3: not multi-label
+    outcome = ask(check, TYPE_TXT, host, &answer)
+    if outcome == ASK_MISSING:
+        return MISSING
+    if outcome == ASK_ERROR:
+        throw_dns_error(check, answer, NULL, -1, host)
+        return RESULT_TEMPERROR
+    if answer.status == STATUS_NXDOMAIN:
+        # RFC 4406 4.3: under pra a domain that does not exist is fail.
+        return ended(check, RESULT_FAIL if check.scope == SCOPE_NUMBER_PRA else <int>RESULT_NONE, REASON_NO_DOMAIN)
+    if answer.status != STATUS_OK:
+        return ended(check, RESULT_NONE, REASON_NO_RECORD)
+    selected = &answer.scopes[check.scope]
+    if selected.record == NULL:
+        if selected.selection != SELECT_MULTIPLE:
+            return ended(check, RESULT_NONE, REASON_NO_RECORD)
+        throw(check, RESULT_PERMERROR, REASON_MULTIPLE_RECORDS, NULL, -1, host)
+        return RESULT_PERMERROR
+    if check.scope == SCOPE_NUMBER_PRA and not check.plain_for_pra and selected.record.scopes == SCOPE_SPF:
+        return ended(check, RESULT_NONE, REASON_NO_RECORD)
+    if selected.record.error:
+        # 4.6: a syntax error anywhere, before anything is evaluated.
+        throw(check, RESULT_PERMERROR, REASON_SYNTAX_ERROR, selected.record, -1, host)
+        return RESULT_PERMERROR
+    record[0] = selected.record
+    return UNDECIDED
+
+
+cdef int qualified(CheckData *check, RecordData *record, int index, const Target *host) noexcept nogil:
+    """A mechanism matched: its qualifier is the result (4.6.2)."""
+    cdef uint8_t qualifier = record.terms[index].qualifier
+    cdef int result = RESULT_PASS
+    if qualifier == c'-':
+        result = RESULT_FAIL
+    elif qualifier == c'~':
+        result = RESULT_SOFTFAIL
+    elif qualifier == c'?':
+        result = RESULT_NEUTRAL
+    throw(check, result, REASON_MATCHED, record, index, host)
+    return result
+
+
+cdef int mechanisms_decide(CheckData *check, RecordData *record, const Target *host) noexcept nogil:
+    """Each mechanism from left to right (4.6.2): a result, MISSING, or UNDECIDED if none
+    matched."""
+    cdef const Term *term
+    cdef const Table *table
+    cdef Event *event
+    cdef int index = 0, outcome, kind, hit
+    while index < record.term_count:
+        term = &record.terms[index]
+        kind = term.kind
+        if kind == TERM_IP4 or kind == TERM_IP6:
+            # 5.6, for all neighbouring networks at once: the first of them that matches.
+            table = &record.tables[term.table]
+            if check.ip.family == FAMILY_IP4:
+                hit = table_find4(table.starts4, table.terms4, table.count4, check.ip.ip4)
+            else:
+                hit = table_find6(table.starts6, table.terms6, table.count6, check.ip.ip6)
+            if check.recorder != NULL:
+                event = note(check, EVENT_RUN, record, index)
+                if event != NULL:
+                    event.value = table.end
+                    event.extra = hit
+            if hit != NO_TERM:
+                return qualified(check, record, hit, host)
+            index = table.end
+            continue
+        if kind >= TERM_REDIRECT:
+            index += 1
+            continue
+        if check.recorder != NULL:
+            note(check, EVENT_TERM, record, index)
+        outcome = TERM_MATCH                       # 5.1: all always matches
+        if kind:
+            outcome = term_matches(check, record, index, host)
+            if outcome == TERM_MISSING:
+                return MISSING
+        if check.recorder != NULL:
+            event = note(check, EVENT_MATCH, record, index)
+            if event != NULL:
+                event.value = outcome
+        if outcome == TERM_THROWS:
+            return check.result
+        if outcome == TERM_MATCH:
+            return qualified(check, record, index, host)
+        index += 1
+    return UNDECIDED
+
+
+cdef int finish(CheckData *check, int result, int depth) noexcept nogil:
+    """End a check_host() and those that redirected to it: for the recorder, depth of them."""
+    cdef Event *event
+    cdef int i
+    if check.recorder != NULL:
+        for i in range(depth):
+            event = recorder_note(check.recorder, EVENT_RESULT, NULL, 0, check.lookups, check.void_lookups)
+            if event != NULL:
+                event.value = result
+                event.extra = check.reason
+    return result
+
+
+cdef int redirect_target(CheckData *check, RecordData *record, const Target *host, uint8_t *room,
+                         Target *target) noexcept nogil:
+    """Where redirect= leads (6.1): a TermOutcome, TERM_MATCH if there is a name to go on with."""
+    cdef int outcome
+    if check.recorder != NULL:
+        note(check, EVENT_TERM, record, record.redirect)
+    if spend_lookup(check, record, record.redirect, host) == TERM_THROWS:
+        return TERM_THROWS
+    outcome = target_of(check, record, &record.terms[record.redirect], host, room, target)
+    if outcome == TARGET_MISSING:
+        return TERM_MISSING
+    if outcome == TARGET_NAME:
+        return TERM_MATCH
+    # 6.1: "if the target-name is malformed, the result is a permerror".
+    return throw(check, RESULT_PERMERROR, REASON_INVALID_TARGET, record, record.redirect, host)
+
+
+cdef int check_host(CheckData *check, Target *host, uint8_t *current) noexcept nogil:
+    """check_host() (4.1) for host, which it moves on at a redirect (into current): a result, or MISSING."""
+    cdef uint8_t[NAME_ROOM] room
+    cdef uint8_t[NAME_ROOM] previous_name
+    cdef RecordData *record = NULL
+    cdef RecordData *previous = NULL
+    cdef Target target
+    cdef Target previous_host = host[0]
+    cdef int result, outcome, depth = 0
+    while True:
+        depth += 1
+        if check.recorder != NULL:
+            recorder_note(check.recorder, EVENT_HOST, host.name, host.length, check.lookups, check.void_lookups)
+        result = record_of_host(check, host, &record)
+        if result == RESULT_NONE and depth > 1:
+            # 6.1: a redirect to a domain without a record is permerror.
+            finish(check, result, 1)
+            check.target_length = host.length
+            memcpy(check.target, host.name, host.length)
+            throw(check, RESULT_PERMERROR, REASON_REDIRECT_NONE, previous, previous.redirect, &previous_host)
+            return finish(check, RESULT_PERMERROR, depth - 1)
+        if result == UNDECIDED:
+            if check.recorder != NULL:
+                note(check, EVENT_RECORD, record, 0)
+            result = mechanisms_decide(check, record, host)
+        if result == UNDECIDED and (record.redirect == NO_TERM or record.all != NO_TERM):
+            # 5.1, 6.1: redirect counts only if there is no "all" anywhere. 4.7: else neutral.
+            throw(check, RESULT_NEUTRAL, REASON_DEFAULT, record, -1, host)
+            result = RESULT_NEUTRAL
+        if result == MISSING:
+            return MISSING
+        if result != UNDECIDED:
+            return finish(check, result, depth)
+        outcome = redirect_target(check, record, host, room, &target)
+        if outcome == TERM_MISSING:
+            return MISSING
+        if outcome == TERM_THROWS:
+            return finish(check, check.result, depth)
+        previous = record
+        previous_host = host[0]
+        memcpy(previous_name, host.name, host.length)
+        previous_host.name = previous_name
+        host[0] = target
+        memcpy(current, target.name, target.length)
+        host.name = current
+
+
+# --- the explanation (RFC 7208 6.2) --------------------------------------------------------------
+
+cdef int explain(CheckData *check, RecordData *record, const Target *host, uint8_t *text) noexcept nogil:
+    """Fetch and expand the text of exp= of the record that said fail. MISSING or 0; the length goes
+    to check.explanation_length, -1 for every kind of trouble: none of it may change the result."""
+    cdef uint8_t[NAME_ROOM] room
+    cdef Target target
+    cdef AnswerData *answer = NULL
+    cdef int outcome
+    if check.recorder != NULL:
+        note(check, EVENT_EXPLANATION, record, record.explanation)
+    outcome = target_of(check, record, &record.terms[record.explanation], host, room, &target)
+    if outcome == TARGET_MISSING:
+        return MISSING
+    if outcome == TARGET_NONE:
+        return 0
+    outcome = ask(check, TYPE_TXT, &target, &answer)
+    if outcome == ASK_MISSING:
+        return MISSING
+    # No record, an error, or more than one record: as if there were no exp=.
+    if outcome == ASK_ERROR or answer.status != STATUS_OK or answer.count != 1:
+        return 0
+    outcome = text_uses(answer.text, <int>answer.text_length)
+    if outcome & USES_SENDER and not check.local_is_ascii:
+        return 0                                          # RFC 8616 4, and 6.2: ASCII only
+    if outcome & USES_P and set_validated(check, host) == ASK_MISSING:
+        return MISSING
+    check.explanation_length = macro_expand_text(answer.text, <int>answer.text_length, &check.values, host.name,
+                                                 host.length, text)
+    return 0
+
+
+cdef int evaluate(CheckData *check, uint8_t *explanation) noexcept nogil:
+    """Evaluate the check over what its store and its pins hold: its result, or MISSING.
+
+    explanation has room for EXPLANATION_MAX octets. check.record and check.trouble, if set, are
+    references that belong to the caller.
+    """
+    cdef uint8_t[NAME_ROOM] current
+    cdef Target host
+    cdef Event *event
+    cdef int result
+    check.lookups = check.void_lookups = 0
+    check.record = NULL
+    check.trouble = NULL
+    check.term = -1
+    check.place_length = check.target_length = 0
+    check.explanation_length = -1
+    host.name = check.domain
+    host.length = check.domain_length
+    host.hash = check.domain_hash
+    host.area = 0
+    sf_read_lock(&check.store.lock)
+    result = check_host(check, &host, current)
+    if result == RESULT_FAIL and check.record != NULL and check.record.explanation != NO_TERM:
+        result = explain(check, check.record, &host, explanation)
+        if result != MISSING:
+            result = RESULT_FAIL
+            if check.recorder != NULL:
+                event = note(check, EVENT_TEXT, check.record, 0)
+                if event != NULL:
+                    event.value = check.explanation_length >= 0
+    if result == MISSING:
+        check.record = NULL
+        check.trouble = NULL
+    else:
+        if check.record != NULL:
+            record_retain(check.record)
+        if check.trouble != NULL:
+            answer_retain(check.trouble)
+    sf_read_unlock(&check.store.lock)
+    return result

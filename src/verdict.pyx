@@ -1,0 +1,264 @@
+"""Verdict: the outcome of a check. Its fields are made when they are read.
+
+What may live here: reading an outcome out of the evaluator's numbers, and the sentence for people.
+No rule is decided here.
+"""
+
+cimport cython
+from cpython.unicode cimport PyUnicode_AsUTF8AndSize
+from libc.stdint cimport uint8_t
+
+from senderid_fast._core.answers cimport TYPE_A, TYPE_AAAA, TYPE_MX, TYPE_PTR, TYPE_TXT, AnswerData, answer_release
+from senderid_fast._core.evaluator cimport (
+    REASON_DEFAULT, REASON_MATCHED, REASON_SYNTAX_ERROR, RESULT_PERMERROR, RESULT_TEMPERROR, CheckData,
+)
+from senderid_fast._core.identities cimport (
+    MAILBOX_MAX, Identity, identity_of_domain, identity_of_helo, identity_of_mail_from, identity_of_sender,
+)
+from senderid_fast._core.records cimport RecordData, fault_of, record_release
+
+from senderid_fast.questions import RRType
+from senderid_fast.results import Reason, Result, Scope
+
+cdef tuple RESULTS = tuple(Result)
+cdef tuple REASONS = tuple(Reason)
+cdef tuple SCOPES = tuple(Scope)
+cdef tuple IDENTITIES = ("host", "helo", "mailfrom")
+
+# How each reason is said; the words in braces are filled in by Verdict.detail.
+cdef dict SENTENCES = {
+    Reason.MATCHED: "{term} of {place} matches",
+    Reason.DEFAULT: "nothing in the record of {place} matches",
+    Reason.NO_IDENTITY: "the session gave no domain to check",
+    Reason.INVALID_DOMAIN: "{given} is not a domain name of several labels",
+    Reason.NO_DOMAIN: "{domain} does not exist",
+    Reason.NO_RECORD: "{domain} has no {scope} record",
+    Reason.DNS_ERROR: "DNS error for {question}{because}",
+    Reason.DNS_TIMEOUT: "no answer from DNS to {question}{because}",
+    Reason.TIME_LIMIT: "the check took longer than {seconds:g} s",
+    Reason.RESOLVER_FAILED: "the resolver failed at {question}{because}",
+    Reason.MULTIPLE_RECORDS: "{place} has more than one {scope} record",
+    Reason.SYNTAX_ERROR: "syntax error in the record of {place}: {fault}",
+    Reason.LOOKUP_LIMIT: "{term} of {place} is one more DNS lookup than the limit of {lookups}",
+    Reason.VOID_LOOKUP_LIMIT: "{term} of {place} is one more lookup without an answer than the limit "
+                              "of {void_lookups}",
+    Reason.MX_LIMIT: "{term} of {place} has more than {mx_names} mail exchanges",
+    Reason.INCLUDE_NONE: "{term} of {place}: {target} has no {scope} record",
+    Reason.REDIRECT_NONE: "{term} of {place}: {target} has no {scope} record",
+    Reason.INVALID_TARGET: "{term} of {place} does not give a domain name",
+}
+
+
+cdef Verdict verdict_of(CheckData *check, int kind, domain, sender, helo, explanation, tuple limits):
+    """Take over an outcome; the references in check.record and check.trouble become the verdict's."""
+    cdef Verdict verdict = Verdict.__new__(Verdict)
+    verdict._result = <uint8_t>check.result
+    verdict._reason = <uint8_t>check.reason
+    verdict._scope = <uint8_t>check.scope
+    verdict._kind = <uint8_t>kind
+    verdict._lookups = <unsigned short>check.lookups
+    verdict._void_lookups = <unsigned short>check.void_lookups
+    verdict.record = check.record
+    verdict.trouble = check.trouble
+    verdict.term = check.term
+    verdict._domain = domain
+    verdict._sender = sender
+    verdict._helo = helo
+    verdict._explanation = explanation
+    verdict._limits = limits
+    # Only an error needs to say where it was; a match was in the record of the domain itself, or
+    # of the one it redirects to.
+    if check.place_length and (check.reason > REASON_DEFAULT or check.place_length != check.domain_length
+                               or check.place[:check.place_length] != check.domain[:check.domain_length]):
+        verdict._place = (<const char *>check.place)[:check.place_length]
+    if check.target_length:
+        verdict._target = (<const char *>check.target)[:check.target_length]
+    return verdict
+
+
+cdef bytes octets(value):
+    if value is None:
+        return b""
+    return (<str>value).encode("utf-8", "surrogatepass") if isinstance(value, str) else bytes(value)
+
+
+cdef str text_of(bytes value):
+    return value.decode("utf-8", "surrogateescape")
+
+
+cdef void identify(Identity *out, int kind, bytes domain, bytes sender, bytes helo):
+    if kind == 0:
+        identity_of_sender(<const uint8_t *><const char *>sender, min(len(sender), MAILBOX_MAX), out)
+        identity_of_domain(<const uint8_t *><const char *>domain, len(domain), out)
+    elif kind == 1:
+        identity_of_helo(<const uint8_t *><const char *>helo, len(helo), out)
+    else:
+        identity_of_mail_from(<const uint8_t *><const char *>sender, len(sender),
+                              <const uint8_t *><const char *>helo, len(helo), out)
+
+
+@cython.freelist(64)
+@cython.no_gc
+cdef class Verdict:
+    """The outcome of a check (RFC 7208 2.6, 4). Immutable; equal if every field is.
+
+    result         sf.Result
+    reason         sf.Reason: why
+    scope          sf.Scope: which records applied
+    identity       "helo", "mailfrom", or "host" for a plain check_host()
+    domain         the domain that was checked, in lower case; as given if it is none
+    sender         the <sender> of check_host(), such as "postmaster@helo.example"
+    mechanism      text of the term that decided or that ended the check by an error, or None
+    explanation    text of exp= (RFC 7208 6.2), None if there is none. It is the domain owner's
+                   text: visible ASCII and spaces only, at most 4096 octets
+    detail         one sentence for people
+    lookups, void_lookups   as RFC 7208 4.6.4 counts them
+    """
+
+    def __init__(self):
+        raise TypeError("verdicts come from an Engine")
+
+    def __dealloc__(self):
+        record_release(self.record)
+        answer_release(self.trouble)
+
+    @property
+    def result(self):
+        """The result (RFC 7208 2.6)."""
+        return RESULTS[self._result]
+
+    @property
+    def reason(self):
+        """Why the check ended so."""
+        return REASONS[self._reason]
+
+    @property
+    def scope(self):
+        """The scope of the records that applied."""
+        return SCOPES[self._scope]
+
+    @property
+    def identity(self):
+        """Which identity was checked: "helo", "mailfrom", or "host" for a plain check_host()."""
+        return IDENTITIES[self._kind]
+
+    @property
+    def lookups(self):
+        """Terms that asked DNS (RFC 7208 4.6.4)."""
+        return self._lookups
+
+    @property
+    def void_lookups(self):
+        """Terms that asked DNS and got no answer (RFC 7208 4.6.4)."""
+        return self._void_lookups
+
+    @property
+    def explanation(self):
+        """The text of exp= (RFC 7208 6.2), or None."""
+        return self._explanation
+
+    @property
+    def domain(self):
+        """The domain that was checked; as given if it is no domain."""
+        cdef Identity identity
+        cdef bytes given
+        if self._texts is not None:
+            return self._texts[0]
+        identify(&identity, self._kind, octets(self._domain), octets(self._sender), octets(self._helo))
+        if identity.domain_length:
+            return (<const char *>identity.domain)[:identity.domain_length].decode("ascii")
+        given = octets(self._domain) if self._kind == 0 else octets(self._helo)
+        if self._kind == 2 and octets(self._sender).strip(b"<>"):
+            given = octets(self._sender).strip(b"<>").rpartition(b"@")[2]
+        return text_of(given)
+
+    @property
+    def sender(self):
+        """The <sender> that was checked: a mailbox."""
+        cdef Identity identity
+        if self._texts is not None:
+            return self._texts[1]
+        identify(&identity, self._kind, octets(self._domain), octets(self._sender), octets(self._helo))
+        return text_of((<const char *>identity.sender)[:identity.sender_length])
+
+    @property
+    def mechanism(self):
+        """The text of the term that decided, or None."""
+        cdef int at
+        if self._texts is not None:
+            return self._texts[2]
+        if self.record == NULL or self.term < 0:
+            return None
+        at = self.record.terms[self.term].offset
+        return (<const char *>self.record.text)[at:at + self.record.terms[self.term].length].decode("ascii")
+
+    @property
+    def detail(self):
+        """One sentence for people that says why."""
+        cdef str because = ""
+        if self._texts is not None:
+            return self._texts[3]
+        domain = self.domain
+        words = {"domain": domain, "place": domain, "given": ascii(domain)}
+        words.update(zip(("lookups", "void_lookups", "mx_names", "seconds"), self._limits))
+        words["term"] = f'"{self.mechanism}"'
+        words["scope"] = {"spf": "SPF", "mfrom": "Sender ID", "pra": "Sender ID"}[self.scope]
+        if self._place is not None:
+            words["place"] = text_of(self._place)
+        if self._target is not None:
+            words["target"] = text_of(self._target)
+        if self.trouble != NULL:
+            name = (<const char *>self.trouble.name)[:self.trouble.name_length].decode("latin-1")
+            words["question"] = f"{name} {RRType(self.trouble.rrtype)}"
+            because = (<const char *>self.trouble.text)[:self.trouble.text_length].decode("utf-8", "replace")
+            if self._place is not None and self.mechanism:
+                words["question"] += f" ({words['term']} of {words['place']})"
+        words["because"] = f": {because}" if because else ""
+        if self._reason == REASON_SYNTAX_ERROR:
+            section, problem, offset, term = fault_of(self.record)
+            where = f' in "{term[:100]}"' if term else ""
+            words["fault"] = f"{problem}{where}, at octet {offset} ({section})"
+        return SENTENCES[self.reason].format(**words)
+
+    def as_dict(self):
+        """All fields by name, with words for the enumerations; fit for JSON."""
+        return {
+            "result": str(self.result), "reason": str(self.reason), "scope": str(self.scope),
+            "identity": self.identity, "domain": self.domain, "sender": self.sender,
+            "mechanism": self.mechanism, "explanation": self.explanation, "detail": self.detail,
+            "lookups": self.lookups, "void_lookups": self.void_lookups,
+        }
+
+    cdef tuple _fields(self):
+        return (self._result, self._reason, self._scope, self._kind, self._lookups, self._void_lookups,
+                self._explanation, (self.domain, self.sender, self.mechanism, self.detail))
+
+    def __eq__(self, other):
+        if not isinstance(other, Verdict):
+            return NotImplemented
+        return self._fields() == (<Verdict>other)._fields()
+
+    def __hash__(self):
+        return hash(self._fields())
+
+    def __repr__(self):
+        return f"<Verdict {self.result} for {self.domain!r}: {self.detail}>"
+
+    def __reduce__(self):
+        return restore, (self._fields(),)
+
+
+def restore(tuple fields not None):
+    """A verdict as it was pickled."""
+    cdef Verdict verdict = Verdict.__new__(Verdict)
+    cdef int result, reason, scope, kind
+    result, reason, scope, kind, verdict._lookups, verdict._void_lookups, explanation, texts = fields
+    if not (0 <= result < len(RESULTS) and 0 <= reason < len(REASONS) and 0 <= scope < len(SCOPES)
+            and 0 <= kind < len(IDENTITIES) and len(texts) == 4):
+        raise ValueError("not the fields of a Verdict")
+    verdict._result, verdict._reason = <uint8_t>result, <uint8_t>reason
+    verdict._scope, verdict._kind = <uint8_t>scope, <uint8_t>kind
+    verdict._explanation = explanation
+    verdict._texts = tuple(texts)
+    verdict.term = -1
+    return verdict
