@@ -3,7 +3,7 @@
 The public names, and nothing else.
 """
 
-from senderid_fast._core.records import Record, Term, parse_record, select_record
+from senderid_fast._core.terms import Record, Term, parse_record, select_record
 from senderid_fast._core.verdict import Verdict
 from senderid_fast.engine import AsyncEngine, Engine, engine_for
 from senderid_fast.errors import (

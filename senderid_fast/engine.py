@@ -3,168 +3,29 @@
 What may live here: loops that wait. No rule of SPF is here: the core either gives a verdict or says
 which question is open (evaluate, or ask). Nothing starts when this is imported: no thread, no
 socket; the system's resolver is made when the first question needs it.
-
-State belongs to a process. After a fork the child keeps the answers and forgets what its parent had
-under way. An engine pickles as its settings, and settings find their engine again (engine_for).
 """
 
 from __future__ import annotations
 
-import os
 import threading
-import weakref
-from dataclasses import dataclass, field, fields
-from time import monotonic_ns, time_ns
+from dataclasses import dataclass, field
+from time import monotonic_ns
 from typing import TYPE_CHECKING, Any, Self, cast
 
-from senderid_fast._core.answers import AnswerStore
-from senderid_fast._core.checks import Check, Evaluator
+from senderid_fast._core.checks import Check
 from senderid_fast._core.verdict import Verdict
-from senderid_fast.errors import InputError
-from senderid_fast.identities import a_labels
+from senderid_fast.engine_base import EngineBase, scope_number
 from senderid_fast.questions import Answer, Question, Status
 from senderid_fast.results import Scope
-from senderid_fast.settings import Limits, Settings
 from senderid_fast.tracing import Trace, tree
 
 if TYPE_CHECKING:
     import asyncio
-    from ipaddress import IPv4Address, IPv6Address
 
-    from senderid_fast.resolver.base import AsyncResolver, Resolver
-
-    Address = str | bytes | IPv4Address | IPv6Address
-    Text = str | bytes
+    from senderid_fast.engine_base import Address, Text
+    from senderid_fast.settings import Settings
 
 __all__ = ["AsyncEngine", "Engine", "engine_for"]
-
-_SCOPES = {scope: number for number, scope in enumerate(Scope)}
-
-# Engines alive, so that the child of a fork can put each in order. One hook for all: a hook of
-# register_at_fork cannot be taken back.
-_alive: weakref.WeakSet[_Base] = weakref.WeakSet()
-_hooked = False
-
-
-def _after_fork() -> None:
-    for engine in list(_alive):
-        engine._after_fork()
-
-
-def _scope_number(scope: str) -> int:
-    try:
-        return _SCOPES[cast(Scope, scope)]
-    except (KeyError, TypeError):
-        raise InputError("scope", f"must be one of {', '.join(Scope)}, is {scope!r}") from None
-
-
-class _Base:
-    """What both engines have: settings, the store, the evaluator."""
-
-    def __init__(
-        self,
-        resolver: Resolver | AsyncResolver | None = None,
-        *,
-        limits: Limits | None = None,
-        min_ttl: float = 0,
-        max_ttl: float = 86_400,
-        failure_ttl: float = 5,
-        store_octets: int = 64 << 20,
-        receiver: str = "unknown",
-        plain_for_pra: bool = True,
-    ) -> None:
-        self._set_up(
-            Settings(
-                resolver=resolver,
-                limits=Limits() if limits is None else limits,
-                min_ttl=min_ttl,
-                max_ttl=max_ttl,
-                failure_ttl=failure_ttl,
-                store_octets=store_octets,
-                receiver=receiver,
-                plain_for_pra=plain_for_pra,
-            )
-        )
-
-    @classmethod
-    def from_settings(cls, settings: Settings) -> Self:
-        """A new engine with these settings. See engine_for for the one that a process shares."""
-        engine = cls.__new__(cls)
-        engine._set_up(settings)
-        return engine
-
-    def _set_up(self, settings: Settings) -> None:
-        global _hooked  # noqa: PLW0603 - one hook for each process
-        self._settings = settings
-        self._store = AnswerStore(settings.store_octets)
-        limits = settings.limits
-        self._evaluator = Evaluator(
-            self._store,
-            tuple(getattr(limits, each.name) for each in fields(limits)),
-            settings.receiver.encode("ascii"),
-            settings.plain_for_pra,
-            time_ns() - monotonic_ns(),
-            a_labels,
-        )
-        self._nanoseconds = int(limits.seconds * 1e9)
-        self._resolver = settings.resolver
-        self._asked = 0
-        self._failed = 0
-        self._forget_flights()
-        if not _hooked and hasattr(os, "register_at_fork"):
-            os.register_at_fork(after_in_child=_after_fork)
-            _hooked = True
-        _alive.add(self)
-
-    def _forget_flights(self) -> None:
-        raise NotImplementedError
-
-    def _after_fork(self) -> None:
-        self._store.after_fork()
-        self._forget_flights()
-
-    def __reduce__(self) -> tuple[Any, ...]:
-        return engine_for, (self._settings, type(self))
-
-    @property
-    def settings(self) -> Settings:
-        """What this engine was made with."""
-        return self._settings
-
-    def statistics(self) -> dict[str, int]:
-        """Counts since the engine was made: the store's, questions asked, and those that failed."""
-        return {**self._store.statistics(), "asked": self._asked, "failed": self._failed}
-
-    def clear(self) -> None:
-        """Forget every answer. Checks under way keep those they fetched."""
-        self._store.clear()
-
-    def _the_resolver(self) -> Any:
-        if self._resolver is None:
-            from senderid_fast.resolver.system import SystemResolver
-
-            self._resolver = SystemResolver()
-        return self._resolver
-
-    def _take(self, check: Check, answer: Answer) -> None:
-        """Give the check its answer, which others may use for its time to live."""
-        settings = self._settings
-        now = monotonic_ns()
-        try:
-            if Status(answer.status).is_error:
-                self._failed += 1
-                ttl = settings.failure_ttl
-            else:
-                ttl = min(max(float(answer.ttl), settings.min_ttl), settings.max_ttl)
-        except (AttributeError, TypeError, ValueError):
-            self._failed += 1
-            ttl = 0  # no answer at all: the core says so
-        check.answer(answer, now + int(ttl * 1e9), now)
-
-    @staticmethod
-    def _raised(error: BaseException) -> Answer:
-        """Whatever a resolver raises is an answer (RFC 7208 4.4: temperror), with its words."""
-        return Answer(Status.ERROR, detail=f"the resolver raised {type(error).__name__}: {error}"[:500])
 
 
 @dataclass(slots=True)
@@ -175,7 +36,7 @@ class _Flight:
     answer: Answer | None = None
 
 
-class Engine(_Base):
+class Engine(EngineBase):
     """Evaluates SPF policies. One engine may be shared by any number of threads.
 
         engine = Engine()                       # the system's resolver
@@ -214,14 +75,14 @@ class Engine(_Base):
         helo    for %{h}
         """
         now = monotonic_ns()
-        found = self._evaluator.check_host(ip, domain, sender, helo, _scope_number(scope), now)
-        return found if found.__class__ is Verdict else self._finish(found, now)
+        found = self._evaluator.check_host(ip, domain, sender, helo, scope_number(scope), now)
+        return found if type(found) is Verdict else self._finish(found, now)
 
     def check_helo(self, ip: Address, helo: Text | None) -> Verdict:
-        """Check the HELO identity (RFC 7208 2.3): the domain is helo, the sender postmaster at it."""
+        """Check the HELO identity (RFC 7208 2.3): the sender is postmaster at helo."""
         now = monotonic_ns()
         found = self._evaluator.check_helo(ip, helo, now)
-        return found if found.__class__ is Verdict else self._finish(found, now)
+        return found if type(found) is Verdict else self._finish(found, now)
 
     def check_mail_from(self, ip: Address, mail_from: Text, helo: Text | None = None) -> Verdict:
         """Check the MAIL FROM identity (RFC 7208 2.4).
@@ -231,7 +92,7 @@ class Engine(_Base):
         """
         now = monotonic_ns()
         found = self._evaluator.check_mail_from(ip, mail_from, helo, now)
-        return found if found.__class__ is Verdict else self._finish(found, now)
+        return found if type(found) is Verdict else self._finish(found, now)
 
     def trace_host(
         self,
@@ -243,7 +104,7 @@ class Engine(_Base):
     ) -> Trace:
         """check_host() with the steps that led to its verdict."""
         now = monotonic_ns()
-        number = _scope_number(scope)
+        number = scope_number(scope)
         return self._trace(
             self._evaluator.check_host(ip, domain, sender, helo, number, now, True), now
         )
@@ -310,11 +171,11 @@ class Engine(_Base):
             flight.done.set()
 
 
-class AsyncEngine(_Base):
+class AsyncEngine(EngineBase):
     """Engine for asyncio: the same names, awaited. One may be shared by any number of tasks.
 
         async with AsyncEngine() as engine:
-            verdict = await engine.check_mail_from("192.0.2.1", "user@example.com", "mx.example.com")
+            verdict = await engine.check_mail_from("192.0.2.1", "user@example.com")
 
     resolver  an object with resolve_async(question, timeout); one that has only resolve is called
               in a thread
@@ -330,14 +191,14 @@ class AsyncEngine(_Base):
 
     async def close(self) -> None:
         """Forget all answers and cancel what is still asked. The engine may be used again."""
-        tasks = [task for task, _ in self._flights.values()]
+        import asyncio
+
+        loop = id(asyncio.get_running_loop())
+        tasks = [task for (of, _), (task, _) in self._flights.items() if of == loop]
         for task in tasks:
             task.cancel()
-        for task in tasks:
-            try:
-                await task
-            except BaseException:  # noqa: BLE001, S110 - it was cancelled; its end is all that counts
-                pass
+        if tasks:
+            await asyncio.wait(tasks)
         self.clear()
 
     async def check_host(
@@ -350,14 +211,14 @@ class AsyncEngine(_Base):
     ) -> Verdict:
         """As Engine.check_host."""
         now = monotonic_ns()
-        found = self._evaluator.check_host(ip, domain, sender, helo, _scope_number(scope), now)
-        return found if isinstance(found, Verdict) else await self._finish(found, now)
+        found = self._evaluator.check_host(ip, domain, sender, helo, scope_number(scope), now)
+        return found if type(found) is Verdict else await self._finish(found, now)
 
     async def check_helo(self, ip: Address, helo: Text | None) -> Verdict:
         """As Engine.check_helo."""
         now = monotonic_ns()
         found = self._evaluator.check_helo(ip, helo, now)
-        return found if isinstance(found, Verdict) else await self._finish(found, now)
+        return found if type(found) is Verdict else await self._finish(found, now)
 
     async def check_mail_from(
         self, ip: Address, mail_from: Text, helo: Text | None = None
@@ -365,7 +226,7 @@ class AsyncEngine(_Base):
         """As Engine.check_mail_from."""
         now = monotonic_ns()
         found = self._evaluator.check_mail_from(ip, mail_from, helo, now)
-        return found if isinstance(found, Verdict) else await self._finish(found, now)
+        return found if type(found) is Verdict else await self._finish(found, now)
 
     async def trace_host(
         self,
@@ -377,7 +238,7 @@ class AsyncEngine(_Base):
     ) -> Trace:
         """As Engine.trace_host."""
         now = monotonic_ns()
-        number = _scope_number(scope)
+        number = scope_number(scope)
         return await self._trace(
             self._evaluator.check_host(ip, domain, sender, helo, number, now, True), now
         )
@@ -461,12 +322,12 @@ class AsyncEngine(_Base):
 
 
 # The engines that settings were last asked for in this process, the newest at the end.
-_shared: dict[tuple[Settings, type[_Base]], _Base] = {}
+_shared: dict[tuple[Settings, type[EngineBase]], EngineBase] = {}
 _shared_lock = threading.Lock()
 _SHARED_MOST = 16
 
 
-def engine_for(settings: Settings, kind: type[_Base] = Engine) -> Any:
+def engine_for(settings: Settings, kind: type[EngineBase] = Engine) -> Any:
     """This process's engine for the settings: the same one each time, so that a worker that gets
     an engine or its settings by pickle finds its answers again. The last 16 are kept."""
     key = settings, kind

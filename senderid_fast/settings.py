@@ -1,7 +1,7 @@
 """Limits and Settings: what bounds a check, and what makes an engine. Values only.
 
-What may live here: frozen settings that pickle and hash, checked when they are made. Nothing of ours
-but errors is imported.
+What may live here: frozen settings that pickle and hash, checked when they are made. Nothing of
+ours but errors is imported.
 """
 
 from __future__ import annotations
@@ -22,7 +22,7 @@ def _whole(name: str, value: object, least: int, most: int) -> None:
 def _seconds(name: str, value: object, *, zero: bool, most: float) -> None:
     if isinstance(value, bool) or not isinstance(value, (int, float)):
         raise InputError(name, f"must be a number of seconds, is {value!r}")
-    if not (math.isfinite(value) and (0 <= value if zero else 0 < value) and value <= most):
+    if not (math.isfinite(value) and (value >= 0 if zero else value > 0) and value <= most):
         raise InputError(
             name, f"must be {'from' if zero else 'above'} 0 to {most:g} seconds, is {value!r}"
         )

@@ -178,4 +178,5 @@ def _add_question(add: Any, event: dict[str, Any]) -> None:
     detail = event["detail"]
     if event["count"] > len(records):
         detail = f"{event['count']} records"
-    add("question", str(question), event, outcome=str(event["status"]), detail=detail, records=records)
+    status = str(event["status"])
+    add("question", str(question), event, outcome=status, detail=detail, records=records)

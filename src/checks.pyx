@@ -12,21 +12,21 @@ from libc.stdint cimport int64_t, uint8_t
 from libc.stdlib cimport free, realloc
 from libc.string cimport memcpy, memset
 
-from senderid_fast._core.answers cimport (
-    AnswerData, AnswerStore, answer_compile, answer_release,
-)
+from senderid_fast._core.answerdata cimport AnswerData, answer_compile, answer_release
+from senderid_fast._core.answers cimport AnswerStore
 from senderid_fast._core.cidr cimport FAMILY_NONE, address_from_octets, address_parse
-from senderid_fast._core.evaluator cimport (
+from senderid_fast._core.asking cimport (
     MISSING, REASON_INVALID_DOMAIN, REASON_NO_IDENTITY, REASON_TIME_LIMIT, RESULT_NONE, RESULT_TEMPERROR,
-    CheckData, evaluate,
+    CheckData,
 )
+from senderid_fast._core.evaluator cimport evaluate
 from senderid_fast._core.identities cimport (
     IDENTITY_ABSENT, IDENTITY_OK, MAILBOX_MAX, Identity, identity_of_domain, identity_of_helo,
     identity_of_mail_from, identity_of_sender,
 )
 from senderid_fast._core.macros cimport EXPLANATION_MAX
 from senderid_fast._core.recorder cimport Recorder, recorder_clear, recorder_free, recorder_steps
-from senderid_fast._core.verdict cimport KIND_HELO, KIND_HOST, KIND_MAIL_FROM, Verdict, verdict_of
+from senderid_fast._core.verdict cimport KIND_HELO, KIND_HOST, KIND_MAIL_FROM, verdict_of
 
 from senderid_fast.errors import InputError
 from senderid_fast.questions import Question, RRType

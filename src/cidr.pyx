@@ -112,8 +112,8 @@ cdef bint ip6_parse(const uint8_t *text, size_t length, u128 *out) noexcept nogi
         return False                    # "::" stands for at least one group
     for i in range(gap):
         result = result << 16 | groups[i]
-    for i in range(8 - count):
-        result = result << 16
+    if 0 < count < 8:                   # nothing to move, and nothing that C could, for "::" alone
+        result <<= 16 * (8 - count)
     for i in range(gap, count):
         result = result << 16 | groups[i]
     out[0] = result
@@ -404,7 +404,6 @@ def first_match(list networks not None, ip):
     """
     cdef int count = len(networks), i, n, term = NO_TERM
     cdef bint wide = isinstance(ip, bytes)
-    cdef Address address
     cdef u128 mask
     if count >= NO_TERM:
         raise ValueError("networks: more than 65534")

@@ -5,274 +5,41 @@ asked: a check either ends with a result, or stops at the first answer that the 
 (MISSING, with the question). Then the caller gets the answer and evaluates again from the top.
 
 Theory of operation. Each run counts afresh and the same way, so there is no state between runs.
-Counting stands in two functions, spend_lookup and spend_void; asking stands in one, ask. Terms
-answer match, no match or throws (4.6.2). The lock of the store is held for reading during a run;
+Asking and counting stand in asking.pyx, each in one place. Terms answer match, no match or throws
+(4.6.2). The lock of the store is held for reading during a run;
 what the outcome points to is retained before it is let go.
 """
 
-from libc.stdint cimport uint8_t, uint64_t
+from libc.stdint cimport uint8_t
 from libc.string cimport memchr, memcpy
 
-from senderid_fast._core.answers cimport (
-    STATUS_ERROR, STATUS_NXDOMAIN, STATUS_OK, STATUS_TIMEOUT, TYPE_A, TYPE_AAAA, TYPE_MX, TYPE_PTR,
-    TYPE_TXT, AnswerData, NameData, ScopeData, answer_is_for, answer_retain, question_hash,
-    sf_read_lock, sf_read_unlock, store_find,
+from senderid_fast._core.answerdata cimport (
+    STATUS_NXDOMAIN, STATUS_OK, TYPE_A, TYPE_AAAA, TYPE_MX, TYPE_TXT, AnswerData, ScopeData, answer_retain,
 )
-from senderid_fast._core.cidr cimport (
-    FAMILY_IP4, NO_TERM, address_write_reverse, sorted4_match, sorted6_match, table_find4, table_find6,
+from senderid_fast._core.answers cimport sf_read_lock, sf_read_unlock
+from senderid_fast._core.asking cimport (
+    ASK_ERROR, ASK_MISSING, MISSING, NAME_ROOM, REASON_DEFAULT, REASON_INCLUDE_NONE, REASON_INVALID_DOMAIN,
+    REASON_INVALID_TARGET, REASON_MATCHED, REASON_MULTIPLE_RECORDS, REASON_MX_LIMIT,
+    REASON_NO_DOMAIN, REASON_NO_RECORD, REASON_REDIRECT_NONE, REASON_SYNTAX_ERROR, RESULT_FAIL,
+    RESULT_NEUTRAL, RESULT_NONE, RESULT_PASS, RESULT_PERMERROR, RESULT_SOFTFAIL, RESULT_TEMPERROR,
+    TARGET_MISSING, TARGET_NAME, TARGET_NONE, TERM_MATCH, TERM_MISSING, TERM_NO_MATCH, TERM_THROWS,
+    CheckData, Target, ask, holds, note, set_validated, spend_lookup, spend_void, target_of, throw,
+    throw_dns_error, validate_name,
 )
-from senderid_fast._core.macros cimport USES_MESSAGE, USES_P, USES_SENDER, macro_expand_name, macro_expand_text
-from senderid_fast._core.macros cimport text_uses
-from senderid_fast._core.names cimport name_is_within, name_key, octets_equal_folded, sf_hash
+from senderid_fast._core.cidr cimport FAMILY_IP4, NO_TERM, table_find4, table_find6
+from senderid_fast._core.macros cimport USES_P, USES_SENDER, macro_expand_text, text_uses
 from senderid_fast._core.recorder cimport (
-    EVENT_EXPLANATION, EVENT_HOST, EVENT_MATCH, EVENT_QUESTION, EVENT_RECORD, EVENT_RESULT, EVENT_RUN,
-    EVENT_TARGET, EVENT_TERM, EVENT_TEXT, Event, recorder_note,
+    EVENT_EXPLANATION, EVENT_HOST, EVENT_MATCH, EVENT_RECORD, EVENT_RESULT, EVENT_RUN, EVENT_TERM, EVENT_TEXT,
+    Event, recorder_note,
 )
 from senderid_fast._core.records cimport SELECT_MULTIPLE, RecordData, record_retain
 from senderid_fast._core.tokenizer cimport (
-    NO_SPEC, SCOPE_SPF, TERM_A, TERM_EXISTS, TERM_INCLUDE, TERM_IP4, TERM_IP6, TERM_MX, TERM_PTR,
-    TERM_REDIRECT, Spec, Table, Term,
+    SCOPE_SPF, TERM_EXISTS, TERM_INCLUDE, TERM_IP4, TERM_IP6, TERM_MX, TERM_PTR, TERM_REDIRECT, Table, Term,
 )
-
-# A name that is or may be asked about.
-ctypedef struct Target:
-    const uint8_t *name
-    uint64_t hash
-    int length
-    int area                # of the store: 1 for names made for one message
-
-cdef enum TargetOutcome:
-    TARGET_MISSING = -1
-    TARGET_NONE = 0         # not a name: the term does not match
-    TARGET_NAME = 1
-
-cdef enum AskOutcome:
-    ASK_MISSING = -1
-    ASK_ANSWERED = 0
-    ASK_ERROR = 1
 
 cdef enum:
     SCOPE_NUMBER_PRA = 2    # position in results.Scope
     UNDECIDED = -2          # neither a result nor MISSING: go on
-
-
-cdef Event *note(CheckData *check, int kind, RecordData *record, int term) noexcept nogil:
-    cdef Event *event = recorder_note(check.recorder, kind, NULL, 0, check.lookups, check.void_lookups)
-    if event != NULL:
-        record_retain(record)
-        event.record = record
-        event.term = term
-    return event
-
-
-# --- asking and counting -------------------------------------------------------------------------
-
-cdef int ask(CheckData *check, int rrtype, const Target *target, AnswerData **answer) noexcept nogil:
-    """The one place where a question is asked. An AskOutcome."""
-    cdef uint64_t hash = question_hash(target.hash, rrtype)
-    cdef AnswerData *found = store_find(check.store, target.area, hash, rrtype, target.name, target.length,
-                                        check.now)
-    cdef Event *event
-    cdef int i
-    if found == NULL:
-        for i in range(check.pin_count):
-            if answer_is_for(check.pins[i], hash, rrtype, target.name, target.length):
-                found = check.pins[i]
-                break
-    if check.recorder != NULL:
-        event = recorder_note(check.recorder, EVENT_QUESTION, target.name, target.length, check.lookups,
-                              check.void_lookups)
-        if event != NULL:
-            event.value = rrtype
-            if found != NULL:
-                answer_retain(found)
-                event.answer = found
-    if found == NULL:
-        check.question.rrtype = rrtype
-        check.question.hash = target.hash
-        check.question.area = target.area
-        check.question.length = target.length
-        memcpy(check.question.name, target.name, target.length)
-        return ASK_MISSING
-    answer[0] = found
-    return ASK_ERROR if found.status > STATUS_NXDOMAIN else ASK_ANSWERED
-
-
-cdef inline int throw(CheckData *check, int result, int reason, RecordData *record, int term,
-                      const Target *host) noexcept nogil:
-    """A term ends the whole check (4.6.2): say with what, why and where."""
-    check.result = result
-    check.reason = reason
-    check.record = record
-    check.term = term
-    check.place_length = host.length
-    memcpy(check.place, host.name, host.length)
-    return TERM_THROWS
-
-
-cdef int throw_dns_error(CheckData *check, AnswerData *answer, RecordData *record, int term,
-                         const Target *host) noexcept nogil:
-    # RFC 7208 4.4, 5: RCODE other than 0 and 3, or no answer: the top check_host() is temperror.
-    cdef int reason = REASON_DNS_ERROR
-    if answer.status == STATUS_TIMEOUT:
-        reason = REASON_DNS_TIMEOUT
-    elif answer.status == STATUS_ERROR:
-        reason = REASON_RESOLVER_FAILED
-    check.trouble = answer
-    return throw(check, RESULT_TEMPERROR, reason, record, term, host)
-
-
-cdef inline int spend_lookup(CheckData *check, RecordData *record, int term, const Target *host) noexcept nogil:
-    # RFC 7208 4.6.4: include, a, mx, ptr, exists and redirect, over the whole check.
-    check.lookups += 1
-    if check.lookups > check.limits.lookups:
-        return throw(check, RESULT_PERMERROR, REASON_LOOKUP_LIMIT, record, term, host)
-    return TERM_NO_MATCH
-
-
-cdef int spend_void(CheckData *check, RecordData *record, int term, const Target *host) noexcept nogil:
-    # RFC 7208 4.6.4: terms whose questions have no answer; at most one for each term. Counting by
-    # term is the wording of 4.6.4 (11.1 can be read otherwise): an mx term whose hosts merely have
-    # no AAAA costs an IPv6 client one, not one for each host.
-    check.void_lookups += 1
-    if check.void_lookups > check.limits.void_lookups:
-        return throw(check, RESULT_PERMERROR, REASON_VOID_LOOKUP_LIMIT, record, term, host)
-    return TERM_NO_MATCH
-
-
-# --- names ---------------------------------------------------------------------------------------
-
-cdef int validate_name(CheckData *check, const Target *wanted, bint any_name, Target *validated,
-                       AnswerData **pointers, int *empty) noexcept nogil:
-    """Find a validated name of the client's address that is wanted or lies within it (5.5).
-
-    any_name first looks for wanted itself, then within it, then for any (7.3, %{p}). The outcome is
-    of ask(): answered, with validated.length 0 if there is none. pointers is the PTR answer (NULL
-    if it is an error); empty counts address queries that were made and had no answer, or is -1 if
-    one had.
-    """
-    cdef uint8_t[NAME_ROOM] name
-    cdef Target reverse, host
-    cdef AnswerData *ptr = NULL
-    cdef AnswerData *addresses = NULL
-    cdef const NameData *candidate
-    cdef int outcome, i, count, way, ways = 3 if any_name else 1
-    cdef int rrtype = TYPE_A if check.ip.family == FAMILY_IP4 else TYPE_AAAA
-    cdef bint same, within
-    reverse.length = address_write_reverse(&check.ip, name)
-    if check.ip.family == FAMILY_IP4:
-        memcpy(name + reverse.length, b".in-addr.arpa", 13)
-        reverse.length += 13
-    else:
-        memcpy(name + reverse.length, b".ip6.arpa", 9)
-        reverse.length += 9
-    reverse.name = name
-    reverse.hash = sf_hash(name, reverse.length, name_key)
-    reverse.area = 1
-    validated.length = 0
-    pointers[0] = NULL
-    empty[0] = 0
-    outcome = ask(check, TYPE_PTR, &reverse, &ptr)
-    if outcome == ASK_MISSING:
-        return ASK_MISSING
-    if outcome == ASK_ERROR:
-        return ASK_ANSWERED                       # 5.5: an error of the PTR query is no match
-    pointers[0] = ptr
-    if ptr.status != STATUS_OK:
-        return ASK_ANSWERED
-    # 4.6.4: names beyond the first ten are ignored.
-    count = min(<int>ptr.count, check.limits.ptr_names)
-    for way in range(ways):
-        for i in range(count):
-            candidate = &ptr.names[i]
-            if candidate.length == 0:
-                continue
-            same = candidate.length == wanted.length and octets_equal_folded(
-                candidate.octets, wanted.name, wanted.length)
-            within = name_is_within(candidate.octets, candidate.length, wanted.name, wanted.length)
-            if any_name:
-                if same if way != 0 else not same:
-                    continue
-                if way != 0 and (within if way != 1 else not within):
-                    continue
-            host.name = candidate.octets
-            host.length = candidate.length
-            host.hash = candidate.hash
-            host.area = 1
-            outcome = ask(check, rrtype, &host, &addresses)
-            if outcome == ASK_MISSING:
-                return ASK_MISSING
-            if outcome == ASK_ERROR:
-                continue                          # 5.5: skip that name
-            if addresses.status != STATUS_OK:
-                if empty[0] >= 0:
-                    empty[0] += 1
-                continue
-            empty[0] = -1
-            if holds(check, addresses, 32, 128) and (any_name or within):
-                validated[0] = host
-                return ASK_ANSWERED
-    return ASK_ANSWERED
-
-
-cdef inline bint holds(const CheckData *check, const AnswerData *answer, int prefix4, int prefix6) noexcept nogil:
-    """Whether an address of the answer has the same high-order bits as the client's (5)."""
-    if answer.status != STATUS_OK:
-        return False
-    if check.ip.family == FAMILY_IP4:
-        return sorted4_match(answer.ip4, <int>answer.count, check.ip.ip4, prefix4)
-    return sorted6_match(answer.ip6, <int>answer.count, check.ip.ip6, prefix6)
-
-
-cdef int set_validated(CheckData *check, const Target *host) noexcept nogil:
-    """Work out %{p} (7.3) for the current domain. Not counted: see docs/architecture.md."""
-    cdef Target validated
-    cdef AnswerData *pointers = NULL
-    cdef int empty
-    if validate_name(check, host, True, &validated, &pointers, &empty) == ASK_MISSING:
-        return ASK_MISSING
-    if validated.length:
-        memcpy(check.validated, validated.name, validated.length)
-        check.values.validated_length = validated.length
-    else:
-        memcpy(check.validated, b"unknown", 7)
-        check.values.validated_length = 7
-    check.values.validated = check.validated
-    return ASK_ANSWERED
-
-
-cdef int target_of(CheckData *check, RecordData *record, const Term *term, const Target *host,
-                   uint8_t *room, Target *target) noexcept nogil:
-    """The target-name of a term (4.8): its domain-spec expanded, or the current domain."""
-    cdef const Spec *spec
-    cdef Event *event
-    if term.spec == NO_SPEC:
-        target[0] = host[0]
-        return TARGET_NAME
-    spec = &record.specs[term.spec]
-    if spec.piece_count == 0:
-        target.name = spec.name
-        target.length = spec.name_length
-        target.hash = spec.hash
-        target.area = 0
-        return TARGET_NAME if target.length else TARGET_NONE
-    target.length = 0
-    target.name = room
-    # RFC 8616 4: a local part that is not ASCII cannot stand in a name; such a term does not match.
-    if check.local_is_ascii or not spec.uses & USES_SENDER:
-        if spec.uses & USES_P and set_validated(check, host) == ASK_MISSING:
-            return TARGET_MISSING
-        target.length = macro_expand_name(record.text, record.pieces + spec.first_piece, spec.piece_count,
-                                          &check.values, host.name, host.length, room)
-    if check.recorder != NULL:
-        event = recorder_note(check.recorder, EVENT_TARGET, room, target.length, check.lookups,
-                              check.void_lookups)
-    # 4.8 leaves open what a malformed target-name does; here the term does not match.
-    if target.length == 0:
-        return TARGET_NONE
-    target.hash = sf_hash(room, target.length, name_key)
-    target.area = 1 if host.area or spec.uses & USES_MESSAGE else 0
-    return TARGET_NAME
 
 
 # --- the mechanisms (RFC 7208 5) -----------------------------------------------------------------
@@ -510,9 +277,8 @@ cdef int mechanisms_decide(CheckData *check, RecordData *record, const Target *h
 cdef int finish(CheckData *check, int result, int depth) noexcept nogil:
     """End a check_host() and those that redirected to it: for the recorder, depth of them."""
     cdef Event *event
-    cdef int i
     if check.recorder != NULL:
-        for i in range(depth):
+        for _ in range(depth):
             event = recorder_note(check.recorder, EVENT_RESULT, NULL, 0, check.lookups, check.void_lookups)
             if event != NULL:
                 event.value = result

@@ -8,7 +8,7 @@ from libc.stdint cimport uint8_t, uint32_t
 from libc.stdlib cimport free, realloc
 from libc.string cimport memcpy, memset
 
-from senderid_fast._core.answers cimport (
+from senderid_fast._core.answerdata cimport (
     STATUS_OK, TYPE_A, TYPE_AAAA, TYPE_TXT, AnswerData, answer_release,
 )
 from senderid_fast._core.cidr cimport (

@@ -5,17 +5,15 @@ No rule is decided here.
 """
 
 cimport cython
-from cpython.unicode cimport PyUnicode_AsUTF8AndSize
 from libc.stdint cimport uint8_t
 
-from senderid_fast._core.answers cimport TYPE_A, TYPE_AAAA, TYPE_MX, TYPE_PTR, TYPE_TXT, AnswerData, answer_release
-from senderid_fast._core.evaluator cimport (
-    REASON_DEFAULT, REASON_MATCHED, REASON_SYNTAX_ERROR, RESULT_PERMERROR, RESULT_TEMPERROR, CheckData,
-)
+from senderid_fast._core.answerdata cimport answer_release
+from senderid_fast._core.asking cimport REASON_DEFAULT, REASON_SYNTAX_ERROR, CheckData
 from senderid_fast._core.identities cimport (
     MAILBOX_MAX, Identity, identity_of_domain, identity_of_helo, identity_of_mail_from, identity_of_sender,
 )
-from senderid_fast._core.records cimport RecordData, fault_of, record_release
+from senderid_fast._core.records cimport record_release
+from senderid_fast._core.terms cimport fault_of
 
 from senderid_fast.questions import RRType
 from senderid_fast.results import Reason, Result, Scope

@@ -48,8 +48,8 @@ ctypedef struct MacroValues:
     int receiver_length
 
 cdef enum:
-    EXPLANATION_MAX = 4096      # octets of an expanded explanation
-    EXPLANATION_TEXT_MAX = 8192 # octets of its text in DNS
+    EXPLANATION_MAX = 4096       # octets of an expanded explanation
+    EXPLANATION_TEXT_MAX = 8192  # octets of its text in DNS
 
 cdef int macro_parse(const uint8_t *text, int start, int end, bint explain, Piece *pieces, int *count,
                      int *uses, int *error_at) noexcept nogil

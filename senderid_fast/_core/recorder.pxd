@@ -1,15 +1,14 @@
 # What an evaluation did, step by step; only a trace has a recorder.
 from libc.stdint cimport uint8_t, uint16_t, uint32_t
 
-from senderid_fast._core.answers cimport AnswerData
+from senderid_fast._core.answerdata cimport AnswerData
 from senderid_fast._core.records cimport RecordData
 
 cdef enum EventKind:
     EVENT_HOST          # check_host() begins: name
     EVENT_RECORD        # the record that applies: record
     EVENT_TERM          # a term is evaluated: record, term
-    EVENT_RUN           # ip4 and ip6 terms together: term is the first, value one behind the last,
-                        # extra the one that matched or NO_TERM
+    EVENT_RUN           # ip4 and ip6 terms together: term is the first, value one behind, extra the match
     EVENT_TARGET        # a macro-string was expanded: name (empty: no DNS name, or RFC 8616 4)
     EVENT_QUESTION      # name, value is the type, answer (NULL: not known yet)
     EVENT_MATCH         # the term ends: value is a TermOutcome

@@ -47,10 +47,3 @@ cdef int select_index(const uint8_t **texts, const size_t *lengths, int count, i
 cdef enum Selection:        # select_index, besides an index
     SELECT_NONE = -1
     SELECT_MULTIPLE = -2
-
-cdef class Record:
-    cdef RecordData *data
-
-cdef Record record_of(RecordData *data)
-cdef tuple fault_of(const RecordData *record)
-cdef int scope_bit(scope) except -1

@@ -1,8 +1,8 @@
 # The outcome of a check as Python sees it.
 from libc.stdint cimport uint8_t, uint16_t
 
-from senderid_fast._core.answers cimport AnswerData
-from senderid_fast._core.evaluator cimport CheckData
+from senderid_fast._core.answerdata cimport AnswerData
+from senderid_fast._core.asking cimport CheckData
 from senderid_fast._core.records cimport RecordData
 
 # Which identity was checked: positions of IDENTITIES in verdict.pyx.

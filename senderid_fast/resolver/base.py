@@ -1,6 +1,7 @@
 """The protocol of a resolver: what an Engine asks of whatever answers its questions.
 
-What may live here: the protocols. An object need not inherit from them; to have the method is enough.
+What may live here: the protocols. An object need not inherit from them; to have the method is
+enough.
 
 Whatever a resolver raises, the engine turns into temperror with a reason (RFC 7208 4.4), except
 KeyboardInterrupt, SystemExit and, in asyncio, cancellation, which are passed on.

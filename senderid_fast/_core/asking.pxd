@@ -1,0 +1,130 @@
+# A check: what is asked, what has been counted, what came of it.
+from libc.stdint cimport int64_t, uint8_t, uint16_t, uint64_t
+
+from senderid_fast._core.answerdata cimport AnswerData
+from senderid_fast._core.answers cimport StoreData
+from senderid_fast._core.cidr cimport Address
+from senderid_fast._core.macros cimport MacroValues
+from senderid_fast._core.recorder cimport Event, Recorder
+from senderid_fast._core.records cimport RecordData
+from senderid_fast._core.tokenizer cimport Term
+
+# The positions of results.Result.
+cdef enum ResultNumber:
+    RESULT_NONE
+    RESULT_NEUTRAL
+    RESULT_PASS
+    RESULT_FAIL
+    RESULT_SOFTFAIL
+    RESULT_TEMPERROR
+    RESULT_PERMERROR
+
+# The positions of results.Reason.
+cdef enum ReasonNumber:
+    REASON_MATCHED
+    REASON_DEFAULT
+    REASON_NO_IDENTITY
+    REASON_INVALID_DOMAIN
+    REASON_NO_DOMAIN
+    REASON_NO_RECORD
+    REASON_DNS_ERROR
+    REASON_DNS_TIMEOUT
+    REASON_TIME_LIMIT
+    REASON_RESOLVER_FAILED
+    REASON_MULTIPLE_RECORDS
+    REASON_SYNTAX_ERROR
+    REASON_LOOKUP_LIMIT
+    REASON_VOID_LOOKUP_LIMIT
+    REASON_MX_LIMIT
+    REASON_INCLUDE_NONE
+    REASON_REDIRECT_NONE
+    REASON_INVALID_TARGET
+
+cdef enum:
+    MISSING = -1            # instead of a result: an answer is not known yet
+    NAME_ROOM = 256
+
+# What becomes of a term (RFC 7208 4.6.2).
+cdef enum TermOutcome:
+    TERM_MISSING = -1
+    TERM_NO_MATCH = 0
+    TERM_MATCH = 1
+    TERM_THROWS = 2         # temperror or permerror: check.result has which
+
+ctypedef struct LimitsData:
+    int lookups
+    int void_lookups
+    int mx_names
+    int ptr_names
+
+ctypedef struct QuestionData:
+    uint64_t hash           # of the name
+    int rrtype
+    int length
+    int area
+    uint8_t[NAME_ROOM] name
+
+# One check. Pointers are borrowed; the caller keeps what they point to.
+ctypedef struct CheckData:
+    # what is asked
+    Address ip
+    MacroValues values
+    LimitsData limits
+    StoreData *store
+    AnswerData **pins       # answers fetched for this check, good whatever their time to live
+    Recorder *recorder      # NULL but in a trace
+    int64_t now
+    uint64_t domain_hash
+    int pin_count
+    int domain_length
+    int scope               # position of results.Scope
+    bint plain_for_pra      # RFC 4406 4.4: v=spf1 may stand in for scope pra
+    bint local_is_ascii     # RFC 8616 4
+    uint8_t[NAME_ROOM] domain
+    # what came of it
+    int result
+    int reason
+    int lookups
+    int void_lookups
+    int term                # that decided, in record; or -1
+    RecordData *record      # retained by evaluate() for the caller
+    AnswerData *trouble     # the error of DNS that decided, likewise
+    int place_length        # the domain whose record was being evaluated when it was decided
+    uint8_t[NAME_ROOM] place
+    int target_length       # the name that a term was about, where that tells more
+    uint8_t[NAME_ROOM] target
+    int explanation_length  # -1: none
+    QuestionData question   # that has no answer yet, when evaluate() returns MISSING
+    uint8_t[NAME_ROOM] validated
+
+# A name that is or may be asked about.
+ctypedef struct Target:
+    const uint8_t *name
+    uint64_t hash
+    int length
+    int area                # of the store: 1 for names made for one message
+
+cdef enum TargetOutcome:
+    TARGET_MISSING = -1
+    TARGET_NONE = 0         # not a name: the term does not match
+    TARGET_NAME = 1
+
+cdef enum AskOutcome:
+    ASK_MISSING = -1
+    ASK_ANSWERED = 0
+    ASK_ERROR = 1
+
+cdef Event *note(CheckData *check, int kind, RecordData *record, int term) noexcept nogil
+cdef int ask(CheckData *check, int rrtype, const Target *target, AnswerData **answer) noexcept nogil
+cdef int throw(CheckData *check, int result, int reason, RecordData *record, int term,
+               const Target *host) noexcept nogil
+cdef int throw_dns_error(CheckData *check, AnswerData *answer, RecordData *record, int term,
+                         const Target *host) noexcept nogil
+cdef int spend_lookup(CheckData *check, RecordData *record, int term, const Target *host) noexcept nogil
+cdef int spend_void(CheckData *check, RecordData *record, int term, const Target *host) noexcept nogil
+cdef bint holds(const CheckData *check, const AnswerData *answer, int prefix4, int prefix6) noexcept nogil
+cdef int validate_name(CheckData *check, const Target *wanted, bint any_name, Target *validated,
+                       AnswerData **pointers, int *empty) noexcept nogil
+cdef int set_validated(CheckData *check, const Target *host) noexcept nogil
+cdef int target_of(CheckData *check, RecordData *record, const Term *term, const Target *host,
+                   uint8_t *room, Target *target) noexcept nogil

@@ -1,0 +1,47 @@
+from collections.abc import Callable
+from ipaddress import IPv4Address, IPv6Address
+from typing import Any, final
+
+from senderid_fast._core.answers import AnswerStore
+from senderid_fast._core.verdict import Verdict
+from senderid_fast.questions import Answer, Question
+
+_Address = str | bytes | IPv4Address | IPv6Address
+_Text = str | bytes
+
+@final
+class Check:
+    question: Question | None
+    verdict: Verdict | None
+    def answer(self, answer: Answer, expires: int, now: int) -> Question | None: ...
+    def expire(self) -> Verdict: ...
+    def steps(self) -> list[dict[str, Any]]: ...
+
+@final
+class Evaluator:
+    store: AnswerStore
+    def __init__(
+        self,
+        store: AnswerStore,
+        limits: tuple[Any, ...],
+        receiver: bytes,
+        plain_for_pra: bool,
+        epoch: int,
+        a_labels: Callable[[bytes], bytes],
+    ) -> None: ...
+    def check_host(
+        self,
+        ip: _Address,
+        domain: _Text,
+        sender: _Text | None,
+        helo: _Text | None,
+        scope: int,
+        now: int,
+        traced: bool = False,
+    ) -> Verdict | Check: ...
+    def check_helo(
+        self, ip: _Address, helo: _Text | None, now: int, traced: bool = False
+    ) -> Verdict | Check: ...
+    def check_mail_from(
+        self, ip: _Address, mail_from: _Text, helo: _Text | None, now: int, traced: bool = False
+    ) -> Verdict | Check: ...

@@ -1,0 +1,7 @@
+# Records as Python sees them.
+from senderid_fast._core.records cimport RecordData
+
+cdef class Record:
+    cdef RecordData *data
+
+cdef tuple fault_of(const RecordData *record)

@@ -1,0 +1,39 @@
+from collections.abc import Iterable
+from typing import final
+
+from senderid_fast.results import Scope
+
+@final
+class Term:
+    text: str
+    offset: int
+    name: str
+    qualifier: str | None
+    domain_spec: str | None
+    network: str | None
+    value: str | None
+    prefix4: int | None
+    prefix6: int | None
+    @property
+    def is_modifier(self) -> bool: ...
+    def __eq__(self, other: object, /) -> bool: ...
+    def __hash__(self) -> int: ...
+
+@final
+class Record:
+    @property
+    def version(self) -> str: ...
+    @property
+    def scopes(self) -> tuple[Scope, ...]: ...
+    @property
+    def terms(self) -> tuple[Term, ...]: ...
+    def __bytes__(self) -> bytes: ...
+    def __eq__(self, other: object, /) -> bool: ...
+    def __hash__(self) -> int: ...
+
+def parse_record(
+    octets: bytes | bytearray | memoryview | str, scope: Scope | None = None
+) -> Record: ...
+def select_record(
+    txt_rrset: Iterable[bytes | bytearray | memoryview | str], scope: Scope = ...
+) -> bytes | None: ...

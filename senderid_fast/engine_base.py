@@ -1,0 +1,163 @@
+"""What both engines have: settings, the store, the evaluator, and their place in a process.
+
+What may live here: what does not wait. State belongs to a process: after a fork the child keeps the
+answers and forgets what its parent had under way.
+"""
+
+from __future__ import annotations
+
+import os
+import weakref
+from dataclasses import fields
+from time import monotonic_ns, time_ns
+from typing import TYPE_CHECKING, Any, Self, cast
+
+from senderid_fast._core.answers import AnswerStore
+from senderid_fast._core.checks import Check, Evaluator
+from senderid_fast.errors import InputError
+from senderid_fast.identities import a_labels
+from senderid_fast.questions import Answer, Status
+from senderid_fast.results import Scope
+from senderid_fast.settings import Limits, Settings
+
+if TYPE_CHECKING:
+    from ipaddress import IPv4Address, IPv6Address
+
+    from senderid_fast.resolver.base import AsyncResolver, Resolver
+
+    Address = str | bytes | IPv4Address | IPv6Address
+    Text = str | bytes
+
+__all__ = ["EngineBase", "scope_number"]
+
+_SCOPES = {scope: number for number, scope in enumerate(Scope)}
+
+# Engines alive, so that the child of a fork can put each in order. One hook for all: a hook of
+# register_at_fork cannot be taken back.
+_alive: weakref.WeakSet[EngineBase] = weakref.WeakSet()
+_hooked = False
+
+
+def _after_fork() -> None:
+    for engine in list(_alive):
+        engine._after_fork()
+
+
+def scope_number(scope: str) -> int:
+    try:
+        return _SCOPES[cast(Scope, scope)]
+    except (KeyError, TypeError):
+        raise InputError("scope", f"must be one of {', '.join(Scope)}, is {scope!r}") from None
+
+
+class EngineBase:
+    """What both engines have: settings, the store, the evaluator."""
+
+    def __init__(
+        self,
+        resolver: Resolver | AsyncResolver | None = None,
+        *,
+        limits: Limits | None = None,
+        min_ttl: float = 0,
+        max_ttl: float = 86_400,
+        failure_ttl: float = 5,
+        store_octets: int = 64 << 20,
+        receiver: str = "unknown",
+        plain_for_pra: bool = True,
+    ) -> None:
+        self._set_up(
+            Settings(
+                resolver=resolver,
+                limits=Limits() if limits is None else limits,
+                min_ttl=min_ttl,
+                max_ttl=max_ttl,
+                failure_ttl=failure_ttl,
+                store_octets=store_octets,
+                receiver=receiver,
+                plain_for_pra=plain_for_pra,
+            )
+        )
+
+    @classmethod
+    def from_settings(cls, settings: Settings) -> Self:
+        """A new engine with these settings. See engine_for for the one that a process shares."""
+        engine = cls.__new__(cls)
+        engine._set_up(settings)
+        return engine
+
+    def _set_up(self, settings: Settings) -> None:
+        global _hooked  # noqa: PLW0603 - one hook for each process
+        self._settings = settings
+        self._store = AnswerStore(settings.store_octets)
+        limits = settings.limits
+        self._evaluator = Evaluator(
+            self._store,
+            tuple(getattr(limits, each.name) for each in fields(limits)),
+            settings.receiver.encode("ascii"),
+            settings.plain_for_pra,
+            time_ns() - monotonic_ns(),
+            a_labels,
+        )
+        self._nanoseconds = int(limits.seconds * 1e9)
+        self._resolver = settings.resolver
+        self._asked = 0
+        self._failed = 0
+        self._forget_flights()
+        if not _hooked and hasattr(os, "register_at_fork"):
+            os.register_at_fork(after_in_child=_after_fork)
+            _hooked = True
+        _alive.add(self)
+
+    def _forget_flights(self) -> None:
+        raise NotImplementedError
+
+    def _after_fork(self) -> None:
+        self._store.after_fork()
+        self._forget_flights()
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        from senderid_fast.engine import engine_for
+
+        return engine_for, (self._settings, type(self))
+
+    @property
+    def settings(self) -> Settings:
+        """What this engine was made with."""
+        return self._settings
+
+    def statistics(self) -> dict[str, int]:
+        """Counts since the engine was made: the store's, questions asked, and those that failed."""
+        return {**self._store.statistics(), "asked": self._asked, "failed": self._failed}
+
+    def clear(self) -> None:
+        """Forget every answer. Checks under way keep those they fetched."""
+        self._store.clear()
+
+    def _the_resolver(self) -> Any:
+        if self._resolver is None:
+            from senderid_fast.resolver.system import SystemResolver
+
+            self._resolver = SystemResolver()
+        return self._resolver
+
+    def _take(self, check: Check, answer: Answer) -> None:
+        """Give the check its answer, which others may use for its time to live."""
+        settings = self._settings
+        now = monotonic_ns()
+        try:
+            if Status(answer.status).is_error:
+                self._failed += 1
+                ttl = settings.failure_ttl
+            else:
+                ttl = min(max(float(answer.ttl), settings.min_ttl), settings.max_ttl)
+        except (AttributeError, TypeError, ValueError):
+            self._failed += 1
+            ttl = 0  # no answer at all: the core says so
+        check.answer(answer, now + int(ttl * 1e9), now)
+
+    @staticmethod
+    def _raised(error: BaseException) -> Answer:
+        """Whatever a resolver raises is an answer (RFC 7208 4.4: temperror), with its words."""
+        return Answer(
+            Status.ERROR, detail=f"the resolver raised {type(error).__name__}: {error}"[:500]
+        )

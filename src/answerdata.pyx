@@ -1,0 +1,271 @@
+"""An answer in compiled form: one block of memory that never changes.
+
+What may live here: how an answer lies in memory, and the way there from questions.Answer. No rule of
+SPF but which record of a TXT answer applies: that is worked out once, when the answer comes.
+"""
+
+from libc.stdint cimport int64_t, uint8_t, uint32_t, uint64_t
+from libc.stdlib cimport free, malloc, qsort
+from libc.string cimport memcmp, memcpy, memset
+
+from senderid_fast._core.cidr cimport Address, address_from_octets, ip4_parse, ip6_parse, u128
+from senderid_fast._core.macros cimport EXPLANATION_TEXT_MAX
+from senderid_fast._core.names cimport NAME_BUFFER, NAME_MAX, name_key, name_normalise, sf_fold, sf_hash
+from senderid_fast._core.records cimport (
+    RecordData, record_parse, record_release, record_retain, select_index, sf_release, sf_retain,
+)
+from senderid_fast._core.tokenizer cimport SCOPE_SPF
+
+from senderid_fast.questions import Status
+
+cdef dict STATUS_NUMBERS = {status: number for number, status in enumerate(Status)}
+
+cdef enum:
+    SCOPE_COUNT = 3
+    BLOCK_COST = 24           # of an answer beside its octets: its slot at 2/3 full, and malloc's own
+    NAMES_MOST = 1000         # of MX or PTR kept: the limits of a check are far below
+
+
+cdef uint64_t question_hash(uint64_t name_hash, int rrtype) noexcept nogil:
+    return sf_fold(name_hash, <uint64_t>0x9E3779B97F4A7C15 + 2 * <uint64_t>rrtype) | 1
+
+
+cdef bint answer_is_for(const AnswerData *answer, uint64_t hash, int rrtype, const uint8_t *name,
+                        int length) noexcept nogil:
+    return (answer.hash == hash and answer.rrtype == rrtype and answer.name_length == length
+            and memcmp(answer.name, name, length) == 0)
+
+
+cdef void answer_retain(AnswerData *answer) noexcept nogil:
+    sf_retain(&answer.refs)
+
+
+cdef void answer_release(AnswerData *answer) noexcept nogil:
+    cdef int i
+    if answer == NULL or sf_release(&answer.refs) != 0:
+        return
+    if answer.scopes != NULL:
+        for i in range(SCOPE_COUNT):
+            record_release(answer.scopes[i].record)
+    free(answer)
+
+
+cdef int ip4_order(const void *left, const void *right) noexcept nogil:
+    cdef uint32_t a = (<const uint32_t *>left)[0]
+    cdef uint32_t b = (<const uint32_t *>right)[0]
+    return -1 if a < b else a > b
+
+
+cdef int ip6_order(const void *left, const void *right) noexcept nogil:
+    cdef u128 a = (<const u128 *>left)[0]
+    cdef u128 b = (<const u128 *>right)[0]
+    return -1 if a < b else a > b
+
+
+cdef inline size_t aligned(size_t size) noexcept nogil:
+    return (size + 15) & ~<size_t>15
+
+
+cdef bytes name_octets(str name):
+    # One character is one octet (questions.Question); what is none cannot be a DNS name.
+    return name.encode("latin-1")
+
+
+cdef AnswerData *answer_block(bytes name, int rrtype, int status, size_t payload, int64_t expires) except NULL:
+    """An answer with room for payload octets behind its name; the payload begins on a multiple of 16."""
+    cdef size_t size = aligned(sizeof(AnswerData)) + aligned(payload) + len(name)
+    cdef AnswerData *answer = <AnswerData *>malloc(size)
+    cdef uint8_t *at
+    if answer == NULL:
+        raise MemoryError
+    memset(answer, 0, sizeof(AnswerData))
+    at = <uint8_t *>answer + aligned(sizeof(AnswerData)) + aligned(payload)
+    memcpy(at, <const char *>name, len(name))
+    answer.refs = 1
+    answer.size = <uint32_t>(size + BLOCK_COST)
+    answer.name = at
+    answer.name_length = <uint8_t>len(name)
+    answer.rrtype = <unsigned short>rrtype
+    answer.status = <uint8_t>status
+    answer.expires = expires
+    answer.hash = question_hash(sf_hash(at, len(name), name_key), rrtype)
+    return answer
+
+
+cdef inline void *payload_of(AnswerData *answer) noexcept nogil:
+    return <char *>answer + aligned(sizeof(AnswerData))
+
+
+cdef bytes address_octets(record):
+    """The octets of one record's text (or of an ipaddress object)."""
+    if isinstance(record, bytes):
+        return <bytes>record
+    return str(record).encode("ascii")
+
+
+cdef AnswerData *compile_a(bytes name, tuple records, int64_t expires) except NULL:
+    cdef AnswerData *answer = answer_block(name, TYPE_A, STATUS_OK, len(records) * sizeof(uint32_t), expires)
+    cdef uint32_t *out = <uint32_t *>payload_of(answer)
+    cdef Address address
+    cdef bytes text
+    try:
+        for record in records:
+            text = address_octets(record)
+            if len(text) == 4:
+                address_from_octets(<const uint8_t *><const char *>text, 4, &address)
+                out[0] = address.ip4
+            elif not ip4_parse(<const uint8_t *><const char *>text, len(text), out):
+                raise ValueError(f"{record!r} is no IPv4 address")
+            out += 1
+    except BaseException:
+        answer_release(answer)
+        raise
+    answer.ip4 = <const uint32_t *>payload_of(answer)
+    answer.count = <uint32_t>len(records)
+    qsort(payload_of(answer), answer.count, sizeof(uint32_t), ip4_order)
+    return answer
+
+
+cdef AnswerData *compile_aaaa(bytes name, tuple records, int64_t expires) except NULL:
+    cdef AnswerData *answer = answer_block(name, TYPE_AAAA, STATUS_OK, len(records) * sizeof(u128), expires)
+    cdef u128 *out = <u128 *>payload_of(answer)
+    cdef bytes text
+    cdef uint8_t octet
+    try:
+        for record in records:
+            text = address_octets(record)
+            if len(text) == 16 and b":" not in text:
+                out[0] = 0
+                for octet in text:
+                    out[0] = out[0] << 8 | octet
+            elif not ip6_parse(<const uint8_t *><const char *>text, len(text), out):
+                raise ValueError(f"{record!r} is no IPv6 address")
+            out += 1
+    except BaseException:
+        answer_release(answer)
+        raise
+    answer.ip6 = <const u128 *>payload_of(answer)
+    answer.count = <uint32_t>len(records)
+    qsort(payload_of(answer), answer.count, sizeof(u128), ip6_order)
+    return answer
+
+
+cdef AnswerData *compile_names(bytes name, int rrtype, list names, int64_t expires) except NULL:
+    cdef uint8_t[NAME_BUFFER] buffer
+    cdef list octets = [name_octets(<str?>each) for each in names[:NAMES_MOST]]
+    cdef size_t total = 0
+    cdef int length
+    cdef bytes text
+    cdef AnswerData *answer
+    cdef NameData *out
+    cdef uint8_t *at
+    for text in octets:
+        total += len(text)
+    answer = answer_block(name, rrtype, STATUS_OK, len(octets) * sizeof(NameData) + total, expires)
+    out = <NameData *>payload_of(answer)
+    at = <uint8_t *>(out + len(octets))
+    answer.names = out
+    answer.count = <uint32_t>len(octets)
+    for text in octets:
+        length = name_normalise(<const uint8_t *><const char *>text, len(text), buffer)
+        memcpy(at, buffer, length)
+        out.octets = at
+        out.length = <uint8_t>length
+        out.hash = sf_hash(at, length, name_key)
+        at += length
+        out += 1
+    return answer
+
+
+cdef AnswerData *compile_txt(bytes name, tuple records, int64_t expires) except NULL:
+    """Select the record of each scope (RFC 7208 4.5, RFC 4406 4.4) and parse what was selected."""
+    cdef int count = <int>len(records), i, scope, index, length = 0
+    cdef bytes text
+    cdef AnswerData *answer = NULL
+    cdef ScopeData *scopes
+    cdef RecordData *single = NULL
+    cdef const uint8_t **texts = <const uint8_t **>malloc((count + 1) * sizeof(void *))
+    cdef size_t *lengths = <size_t *>malloc((count + 1) * sizeof(size_t))
+    try:
+        if texts == NULL or lengths == NULL:
+            raise MemoryError
+        for i in range(count):
+            text = records[i]
+            texts[i] = <const uint8_t *><const char *>text
+            lengths[i] = len(text)
+        # RFC 7208 6.2: an explanation is the only TXT record at its name.
+        if count == 1 and lengths[0] <= EXPLANATION_TEXT_MAX:
+            length = <int>lengths[0]
+        answer = answer_block(name, TYPE_TXT, STATUS_OK, SCOPE_COUNT * sizeof(ScopeData) + length, expires)
+        answer.count = <uint32_t>count
+        scopes = <ScopeData *>payload_of(answer)
+        memset(scopes, 0, SCOPE_COUNT * sizeof(ScopeData))
+        answer.scopes = scopes
+        if count == 1:
+            answer.text = <const uint8_t *>(scopes + SCOPE_COUNT)
+            answer.text_length = <uint32_t>lengths[0] if length else 0
+            memcpy(<void *>answer.text, texts[0], length)
+        for scope in range(SCOPE_COUNT):
+            index = select_index(texts, lengths, count, SCOPE_SPF << scope)
+            scopes[scope].selection = index
+            if index < 0:
+                continue
+            for i in range(scope):
+                if scopes[i].selection == index:
+                    single = scopes[i].record
+                    record_retain(single)
+                    break
+            else:
+                single = record_parse(texts[index], lengths[index])
+                if single == NULL:
+                    raise MemoryError
+                answer.size += single.size
+            scopes[scope].record = single
+    except BaseException:
+        answer_release(answer)
+        raise
+    finally:
+        free(texts)
+        free(lengths)
+    return answer
+
+
+cdef AnswerData *compile_empty(bytes name, int rrtype, int status, bytes detail, int64_t expires) except NULL:
+    cdef AnswerData *answer = answer_block(name, rrtype, status, len(detail), expires)
+    memcpy(payload_of(answer), <const char *>detail, len(detail))
+    answer.text = <const uint8_t *>payload_of(answer)
+    answer.text_length = <uint32_t>len(detail)
+    return answer
+
+
+cdef AnswerData *answer_compile(question, answer, int64_t expires) except NULL:
+    """An answer's compiled form; the reference belongs to the caller.
+
+    Whatever a resolver says that cannot be read is an error of DNS (STATUS_MALFORMED), not ours.
+    """
+    cdef int rrtype = question.rrtype
+    cdef bytes name = name_octets(question.name)
+    if not 0 < len(name) <= NAME_MAX:
+        raise ValueError(f"{question.name!r} is no name of 1 to {NAME_MAX} octets")
+    try:
+        status = Status(answer.status)
+        if status is not Status.OK:
+            detail = str(answer.detail).encode("utf-8", "replace")[:500]
+            return compile_empty(name, rrtype, STATUS_NUMBERS[status], detail, expires)
+        records = tuple(answer.records)
+        if not records:
+            return compile_empty(name, rrtype, STATUS_NODATA, b"", expires)
+        if rrtype == TYPE_TXT:
+            return compile_txt(name, records, expires)
+        if rrtype == TYPE_A:
+            return compile_a(name, records, expires)
+        if rrtype == TYPE_AAAA:
+            return compile_aaaa(name, records, expires)
+        if rrtype == TYPE_MX:
+            # RFC 7208 5.4 takes exchanges in any order; by preference and name, so that the order
+            # of an answer never matters.
+            return compile_names(name, rrtype, [exchange for _, exchange in sorted(records)], expires)
+        return compile_names(name, rrtype, list(records), expires)
+    except (AttributeError, LookupError, TypeError, ValueError) as error:
+        detail = f"the resolver's answer cannot be read: {error}".encode("utf-8", "replace")[:500]
+        return compile_empty(name, rrtype, STATUS_MALFORMED, detail, expires)
