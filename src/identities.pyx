@@ -7,7 +7,7 @@ without the GIL. Names that are not ASCII become A-labels before they come here.
 from libc.stdint cimport uint8_t
 from libc.string cimport memcpy
 
-from senderid_fast._core.names cimport name_is_domain, name_key, name_normalise, sf_hash
+from senderid_fast._core.names cimport name_is_domain, name_key, name_normalise, sf_hash, sf_is_ascii
 
 
 cdef void identity_of_domain(const uint8_t *domain, size_t length, Identity *out) noexcept nogil:
@@ -68,19 +68,18 @@ cdef void identity_of_sender(const uint8_t *sender, size_t length, Identity *out
 
     The length is at most MAILBOX_MAX.
     """
-    cdef size_t at = domain_of_sender(sender, length), local, i
+    set_sender(sender, domain_of_sender(sender, length), length, out)
+
+
+cdef void set_sender(const uint8_t *sender, size_t at, size_t length, Identity *out) noexcept nogil:
     cdef uint8_t[MAILBOX_MAX] text
-    local = at - 1 if at else 0
+    cdef size_t local = at - 1 if at else 0
     if length > at + 1 and sender[length - 1] == c'.':
         length -= 1                       # 7.3: no final dot, %{o} may stand before other labels
     if local == 0:
         postmaster(sender + at, length - at, out)
         return
-    out.local_is_ascii = True
-    for i in range(local):
-        if sender[i] >= 0x80:
-            out.local_is_ascii = False
-            break
+    out.local_is_ascii = sf_is_ascii(sender, local)
     if local >= 2 and sender[0] == c'"' and sender[local - 1] == c'"':
         compose(text, unquoted(sender, local, text), sender + at, length - at, out)
         if out.local_length == 0:
@@ -118,8 +117,8 @@ cdef void identity_of_mail_from(const uint8_t *text, size_t length, const uint8_
         out.fault = IDENTITY_INVALID
         postmaster(text, 0, out)
         return
-    identity_of_sender(text, length, out)
     at = domain_of_sender(text, length)
+    set_sender(text, at, length, out)
     identity_of_domain(text + at, length - at, out)
     if out.fault == IDENTITY_ABSENT:
         out.fault = IDENTITY_INVALID      # a mailbox was given: one without a domain

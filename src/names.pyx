@@ -5,18 +5,11 @@ taken, nothing is asked. A name is bounded by NAME_MAX before anything walks ove
 """
 
 from libc.stdint cimport uint8_t, uint64_t
+from libc.string cimport memchr
 
 # Names decide where a slot of the store is, and strangers choose names: the key is Python's own
 # secret, drawn at start-up, so that nobody can prepare names that collide.
 cdef uint64_t name_key = <uint64_t>(<long long>hash("senderid_fast names")) | 1
-
-
-cdef inline bint is_alpha(uint8_t c) noexcept nogil:
-    return <uint8_t>((c | 32) - c'a') < 26
-
-
-cdef inline bint is_digit(uint8_t c) noexcept nogil:
-    return <uint8_t>(c - c'0') < 10
 
 
 cdef int name_normalise(const uint8_t *text, size_t length, uint8_t *out) noexcept nogil:
@@ -25,24 +18,23 @@ cdef int name_normalise(const uint8_t *text, size_t length, uint8_t *out) noexce
     The length of the name, or 0 if it is no DNS name: empty, over 253 octets, an empty label
     that is not the final one, a label over 63 octets (RFC 7208 4.3).
     """
-    cdef size_t i
     cdef size_t label = 0      # where the current label begins
-    cdef uint8_t c
+    cdef size_t end
+    cdef const uint8_t *dot
     # RFC 7208 7.3: a trailing dot is accepted and means nothing.
     if length > 1 and text[length - 1] == c'.':
         length -= 1
     if length == 0 or length > NAME_MAX:
         return 0
-    for i in range(length):
-        c = text[i]
-        out[i] = sf_lower(c)
-        if c == c'.':
-            if i == label or i - label > LABEL_MAX:
-                return 0
-            label = i + 1
-    if length == label or length - label > LABEL_MAX:
-        return 0
-    return <int>length
+    sf_lower_copy(out, text, length)
+    while True:
+        dot = <const uint8_t *>memchr(out + label, c'.', length - label)
+        end = length if dot == NULL else dot - out
+        if end == label or end - label > LABEL_MAX:
+            return 0
+        if dot == NULL:
+            return <int>length
+        label = end + 1
 
 
 cdef bint toplabel_is_valid(const uint8_t *label, size_t length) noexcept nogil:
@@ -51,26 +43,12 @@ cdef bint toplabel_is_valid(const uint8_t *label, size_t length) noexcept nogil:
     RFC 7208 7.1. Letters, digits and inner hyphens, not all digits.
     """
     cdef size_t i
-    cdef bint distinct = False     # has something that is no digit
-    if length == 0 or length > LABEL_MAX:
-        return False
-    if label[0] == c'-' or label[length - 1] == c'-':
+    cdef uint8_t all = SF_LABEL | SF_DIGIT
+    if length == 0 or length > LABEL_MAX or label[0] == c'-' or label[length - 1] == c'-':
         return False
     for i in range(length):
-        if is_digit(label[i]):
-            continue
-        if not (is_alpha(label[i]) or label[i] == c'-'):
-            return False
-        distinct = True
-    return distinct
-
-
-cdef bint is_atext(uint8_t c) noexcept nogil:
-    # RFC 5322 3.2.3. "." is between the atoms.
-    if is_alpha(c) or is_digit(c) or c == c'.':
-        return True
-    return c in (c'!', c'#', c'$', c'%', c'&', c"'", c'*', c'+', c'-', c'/', c'=', c'?', c'^', c'_',
-                 c'`', c'{', c'|', c'}', c'~')
+        all &= sf_class[label[i]]
+    return all == SF_LABEL
 
 
 cdef bint name_is_domain(const uint8_t *name, int length) noexcept nogil:
@@ -79,17 +57,13 @@ cdef bint name_is_domain(const uint8_t *name, int length) noexcept nogil:
     A multi-label name of the characters of a dot-atom, under a proper top label: so no address
     literal, no bare address, no control characters. "_" is allowed (RFC 2181 11).
     """
-    cdef int i, last = -1
-    cdef uint8_t c
+    cdef int i, label = length
+    cdef uint8_t all = SF_ATOM
     for i in range(length):
-        c = name[i]
-        if c == c'.':
-            last = i
-        elif not (<uint8_t>(c - c'a') < 26 or is_digit(c) or c == c'-' or is_atext(c)):
-            return False
-    if last < 0:
-        return False
-    return toplabel_is_valid(name + last + 1, length - last - 1)
+        all &= sf_class[name[i]]
+    while label > 0 and name[label - 1] != c'.':
+        label -= 1
+    return all and label > 0 and toplabel_is_valid(name + label, length - label)
 
 
 cdef bint octets_equal_folded(const uint8_t *left, const uint8_t *right, size_t length) noexcept nogil:

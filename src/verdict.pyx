@@ -6,9 +6,10 @@ No rule is decided here.
 
 cimport cython
 from libc.stdint cimport uint8_t
+from libc.string cimport memcmp
 
 from senderid_fast._core.answerdata cimport answer_release
-from senderid_fast._core.asking cimport REASON_DEFAULT, REASON_SYNTAX_ERROR, CheckData
+from senderid_fast._core.asking cimport REASON_SYNTAX_ERROR, CheckData
 from senderid_fast._core.identities cimport (
     MAILBOX_MAX, Identity, identity_of_domain, identity_of_helo, identity_of_mail_from, identity_of_sender,
 )
@@ -64,10 +65,9 @@ cdef Verdict verdict_of(CheckData *check, int kind, domain, sender, helo, explan
     verdict._helo = helo
     verdict._explanation = explanation
     verdict._limits = limits
-    # Only an error needs to say where it was; a match was in the record of the domain itself, or
-    # of the one it redirects to.
-    if check.place_length and (check.reason > REASON_DEFAULT or check.place_length != check.domain_length
-                               or check.place[:check.place_length] != check.domain[:check.domain_length]):
+    # Mostly it was decided in the record of the domain itself.
+    if check.place_length and (check.place_length != check.domain_length
+                               or memcmp(check.place, check.domain, check.domain_length) != 0):
         verdict._place = (<const char *>check.place)[:check.place_length]
     if check.target_length:
         verdict._target = (<const char *>check.target)[:check.target_length]

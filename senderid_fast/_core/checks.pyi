@@ -45,3 +45,6 @@ class Evaluator:
     def check_mail_from(
         self, ip: _Address, mail_from: _Text, helo: _Text | None, now: int, traced: bool = False
     ) -> Verdict | Check: ...
+    def rehearse(
+        self, ip: _Address, mail_from: _Text, helo: _Text | None, now: int, count: int
+    ) -> int: ...

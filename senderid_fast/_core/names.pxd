@@ -41,11 +41,51 @@ cdef extern from *:
     static inline uint8_t sf_lower(uint8_t c) {
         return c + (((uint8_t)(c - 'A') < 26) << 5);
     }
+    /* The same for eight octets at once; octets above 0x7F stay. */
+    static inline uint64_t sf_lower8(uint64_t word) {
+        uint64_t low = word & UINT64_C(0x7F7F7F7F7F7F7F7F);
+        uint64_t from_a = low + UINT64_C(0x3F3F3F3F3F3F3F3F);    /* bit 7: at least "A" */
+        uint64_t past_z = low + UINT64_C(0x2525252525252525);    /* bit 7: above "Z" */
+        uint64_t upper = (from_a & ~past_z & ~word) & UINT64_C(0x8080808080808080);
+        return word + (upper >> 2);
+    }
+    static inline void sf_lower_copy(uint8_t *out, const uint8_t *text, size_t n) {
+        size_t i = 0;
+        for (; i + 8 <= n; i += 8) {
+            uint64_t word;
+            memcpy(&word, text + i, 8);
+            word = sf_lower8(word);
+            memcpy(out + i, &word, 8);
+        }
+        for (; i < n; i++) out[i] = sf_lower(text[i]);
+    }
+    static inline int sf_is_ascii(const uint8_t *text, size_t n) {
+        uint8_t all = 0;
+        for (size_t i = 0; i < n; i++) all |= text[i];
+        return all < 0x80;
+    }
+    /* What octets may be: of atext or a dot, lower case (RFC 5322 3.2.3); of a top label. */
+    enum { SF_ATOM = 1, SF_LABEL = 2, SF_DIGIT = 4 };
+    __attribute__((unused)) static const uint8_t sf_class[256] = {
+        ['a' ... 'z'] = SF_ATOM | SF_LABEL, ['A' ... 'Z'] = SF_ATOM | SF_LABEL,
+        ['0' ... '9'] = SF_ATOM | SF_LABEL | SF_DIGIT, ['-'] = SF_ATOM | SF_LABEL,
+        ['.'] = SF_ATOM, ['!'] = SF_ATOM, ['#'] = SF_ATOM, ['$'] = SF_ATOM, ['%'] = SF_ATOM, ['&'] = SF_ATOM,
+        [39] = SF_ATOM, ['*'] = SF_ATOM, ['+'] = SF_ATOM, ['/'] = SF_ATOM, ['='] = SF_ATOM, ['?'] = SF_ATOM,
+        ['^'] = SF_ATOM, ['_'] = SF_ATOM, ['`'] = SF_ATOM, ['{'] = SF_ATOM, ['|'] = SF_ATOM, ['}'] = SF_ATOM,
+        ['~'] = SF_ATOM,
+    };
     #endif
     """
     uint64_t sf_fold(uint64_t a, uint64_t b) noexcept nogil
     uint64_t sf_hash(const uint8_t *p, size_t n, uint64_t key) noexcept nogil
     uint8_t sf_lower(uint8_t c) noexcept nogil
+    void sf_lower_copy(uint8_t *out, const uint8_t *text, size_t n) noexcept nogil
+    bint sf_is_ascii(const uint8_t *text, size_t n) noexcept nogil
+    const uint8_t *sf_class
+    enum:
+        SF_ATOM
+        SF_LABEL
+        SF_DIGIT
 
 cdef enum:
     NAME_MAX = 253       # RFC 7208 7.3: octets of a name, without a final dot

@@ -1,0 +1,47 @@
+# Each target does its own set-up in .venv; `make` alone lists them.
+PYTHON ?= python3
+BIN = .venv/bin
+
+.PHONY: help set-up demo test lint bench bench-peers fuzz wheel clean
+
+help:
+	@echo "make demo         check the connections of examples/ against its zone"
+	@echo "make test         all tests"
+	@echo "make lint         ruff, mypy --strict, stubtest, cython-lint"
+	@echo "make bench        pytest-benchmark suites of each layer"
+	@echo "make bench-peers  side by side with other implementations"
+	@echo "make fuzz         each fuzz target for FUZZ_SECONDS (600), under the address sanitizer"
+	@echo "make wheel        sdist and wheel, in dist/"
+
+set-up:
+	@PYTHON="$(PYTHON)" scripts/set-up.sh
+
+demo: set-up
+	$(BIN)/senderid-fast check --zone examples/example.zone --connections examples/connections.tsv
+
+test: set-up
+	@scripts/install-test-servers.sh
+	$(BIN)/pytest -q
+
+lint: set-up
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	$(BIN)/mypy
+	$(BIN)/python -m mypy.stubtest senderid_fast --allowlist stubtest-allowlist.txt
+	PATH="$(CURDIR)/$(BIN):$$PATH" $(BIN)/cython-lint src senderid_fast/_core/*.pxd
+
+bench: set-up
+	$(BIN)/python benchmarks/bench_import.py
+	$(BIN)/pytest benchmarks -o python_files='bench_*.py' --benchmark-only
+
+bench-peers: set-up
+	$(BIN)/python -m benchmarks.peers
+
+fuzz: set-up
+	scripts/fuzz.sh
+
+wheel: set-up
+	$(BIN)/python -m build
+
+clean:
+	rm -rf build dist .venv .cache *.egg-info senderid_fast/_core/*.so

@@ -1,0 +1,113 @@
+"""Who may import whom: the layers of docs/architecture.md, kept apart by this test.
+
+The rule speaks of every import statement, wherever it stands; those under TYPE_CHECKING are not run
+and do not count.
+"""
+
+from __future__ import annotations
+
+import ast
+import re
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).parents[2]
+PACKAGE = ROOT / "senderid_fast"
+
+WORDS = {"errors", "results", "questions"}
+# Each layer and what of ours it may import. A name stands for a module or a whole folder.
+ALLOWED: dict[str, set[str]] = {
+    "errors": set(),
+    "results": set(),
+    "questions": set(),
+    "settings": {"errors"},
+    "identities": set(),
+    "resolver": WORDS | {"resolver"},
+    "cache": WORDS | {"cache", "_core"},
+    "tracing": WORDS | {"_core"},
+    "engine_base": WORDS | {"_core", "settings", "identities", "resolver", "cache", "engine"},
+    "engine": WORDS
+    | {"_core", "settings", "identities", "resolver", "cache", "tracing", "engine_base"},
+    "cli": {"*"},
+    "__main__": {"cli"},
+    "__init__": {"*"},
+}
+CORE = WORDS | {"_core"}
+# What must not be imported together with the package: it comes when it is needed.
+HEAVY = {"asyncio", "dns", "idna", "msgpack", "lmdb", "redis", "pyarrow", "json", "ssl"}
+
+
+def modules() -> list[Path]:
+    return sorted(PACKAGE.rglob("*.py"))
+
+
+def layer_of(path: Path) -> str:
+    return path.relative_to(PACKAGE).parts[0].removesuffix(".py")
+
+
+def imports(path: Path, *, top_level_only: bool = False) -> set[str]:
+    """The modules that a file imports, by their full names."""
+    found: set[str] = set()
+
+    def visit(node: ast.AST) -> None:
+        if isinstance(node, ast.If) and "TYPE_CHECKING" in ast.dump(node.test):
+            return
+        if top_level_only and isinstance(node, (ast.FunctionDef, ast.AsyncFunctionDef)):
+            return
+        if isinstance(node, ast.Import):
+            found.update(alias.name for alias in node.names)
+        elif isinstance(node, ast.ImportFrom):
+            assert node.level == 0, f"{path}: imports are absolute"
+            module = node.module or ""
+            found.add(module)
+            found.update(f"{module}.{alias.name}" for alias in node.names)
+        for child in ast.iter_child_nodes(node):
+            visit(child)
+
+    visit(ast.parse(path.read_text("utf-8")))
+    return found
+
+
+def ours(names: set[str]) -> set[str]:
+    return {name.split(".")[1] for name in names if name.startswith("senderid_fast.")}
+
+
+@pytest.mark.parametrize("path", modules(), ids=lambda path: str(path.relative_to(PACKAGE)))
+def test_a_module_imports_only_what_its_layer_may(path: Path) -> None:
+    layer = layer_of(path)
+    if layer == "_core":
+        assert ours(imports(path)) <= CORE
+        return
+    allowed = ALLOWED[layer]  # a new module or folder needs a line above
+    known = {layer_of(other) for other in modules()} | {"_core"}
+    reached = ours(imports(path)) & known
+    if "*" not in allowed:
+        assert reached - {layer} <= allowed
+
+
+@pytest.mark.parametrize("path", sorted((ROOT / "src").glob("*.pyx")), ids=lambda path: path.name)
+def test_the_core_imports_only_the_shared_words(path: Path) -> None:
+    text = path.read_text("utf-8")
+    found = set(re.findall(r"^\s*(?:from|import) +(senderid_fast\.[\w.]+) +import", text, re.M))
+    assert {name.split(".")[1] for name in found} <= WORDS
+    # No input or output, no clock, nothing that waits (docs/architecture.md, the second promise).
+    for word in ("import time", "import os", "import socket", "import asyncio", "import logging"):
+        assert word not in text
+    for header in ("libc.time", "posix", "libc.stdio", "clock_gettime", "socket"):
+        assert f"{header} cimport" not in text
+
+
+@pytest.mark.parametrize("path", modules(), ids=lambda path: str(path.relative_to(PACKAGE)))
+def test_nothing_heavy_is_imported_with_the_package(path: Path) -> None:
+    if layer_of(path) in ("cli", "__main__") or path.name in ("lookup.py", "messages.py"):
+        return  # not imported with the package: test_import.py sees to that
+    heavy = {name.split(".")[0] for name in imports(path, top_level_only=True)} & HEAVY
+    assert heavy <= ({"json"} if path.name == "zonedata.py" else set())
+
+
+def test_the_rule_sees_a_forbidden_import(tmp_path: Path) -> None:
+    wrong = tmp_path / "wrong.py"
+    wrong.write_text("def f():\n    from senderid_fast.engine import Engine\n")
+    assert ours(imports(wrong)) == {"engine"}
+    assert not imports(wrong, top_level_only=True)
