@@ -1,0 +1,106 @@
+//! What both drivers share: the command line, the data, the clock and the report.
+//!
+//! Every peer's driver is called as `driver DATA VERDICTS PASSES`: it reads DATA/zone.tsv and DATA/connections.tsv,
+//! writes one word a connection to VERDICTS in an untimed pass, and times PASSES more.
+use rustix::time::{clock_gettime, ClockId};
+use std::{env, fs, hint::black_box, net::IpAddr, path::PathBuf, time::Instant};
+
+pub struct Connection {
+    pub ip: IpAddr,
+    pub helo: String,
+    pub mail_from: String,
+}
+
+/// One line of the zone.  A TXT value is the whole record, its strings already joined.
+pub struct Resource {
+    pub name: String,
+    pub kind: String,
+    pub value: String,
+}
+
+impl Resource {
+    /// An MX value is "preference host", as in a master file but without the last dot.
+    pub fn mx(&self) -> (u16, &str) {
+        let (preference, host) = self.value.split_once(' ').expect("MX value");
+        (preference.parse().expect("MX preference"), host)
+    }
+}
+
+pub struct Job {
+    data: PathBuf,
+    verdicts: PathBuf,
+    passes: usize,
+    pub variant: Option<String>,
+}
+
+impl Job {
+    pub fn from_args() -> Job {
+        let mut args = env::args().skip(1);
+        let mut next = |what| args.next().unwrap_or_else(|| panic!("missing argument: {what}"));
+        let (data, verdicts) = (next("DATA").into(), next("VERDICTS").into());
+        let passes = next("PASSES").parse().expect("PASSES");
+        Job { data, verdicts, passes, variant: args.next() }
+    }
+
+    fn rows(&self, file: &str) -> Vec<[String; 3]> {
+        let text = fs::read_to_string(self.data.join(file)).expect(file);
+        let row = |line: &str| {
+            let mut fields = line.split('\t').map(str::to_owned);
+            std::array::from_fn(|_| fields.next().expect("three fields"))
+        };
+        text.lines().map(row).collect()
+    }
+
+    pub fn zone(&self) -> Vec<Resource> {
+        self.rows("zone.tsv").into_iter().map(|[name, kind, value]| Resource { name, kind, value }).collect()
+    }
+
+    fn connections(&self) -> Vec<Connection> {
+        let parse = |[ip, helo, mail_from]: [String; 3]| Connection { ip: ip.parse().expect("ip"), helo, mail_from };
+        self.rows("connections.tsv").into_iter().map(parse).collect()
+    }
+
+    /// `check` gives one of the seven words of RFC 7208 2.6.
+    pub async fn run(self, peer: &str, version: String, check: impl AsyncFn(&Connection) -> &'static str) {
+        let connections = self.connections();
+        let mut words = String::new();
+        for connection in &connections {
+            words += check(connection).await;
+            words.push('\n');
+        }
+        fs::write(&self.verdicts, words).expect("VERDICTS");
+        let (mut cpu, mut wall) = (Vec::new(), Vec::new());
+        for _ in 0..self.passes {
+            let (wall_start, cpu_start) = (Instant::now(), cpu_seconds());
+            for connection in &connections {
+                black_box(check(connection).await);
+            }
+            cpu.push(cpu_seconds() - cpu_start);
+            wall.push(wall_start.elapsed().as_secs_f64());
+        }
+        // A list of floats prints in Rust as it does in JSON.
+        println!(
+            r#"{{"peer":"{peer}","version":"{version}","checks":{},"cpu_seconds":{cpu:?},"wall_seconds":{wall:?},"rss_kib":{}}}"#,
+            connections.len(),
+            peak_rss_kib()
+        );
+    }
+}
+
+fn cpu_seconds() -> f64 {
+    let t = clock_gettime(ClockId::ProcessCPUTime);
+    t.tv_sec as f64 + t.tv_nsec as f64 * 1e-9
+}
+
+fn peak_rss_kib() -> u64 {
+    let status = fs::read_to_string("/proc/self/status").expect("/proc/self/status");
+    let line = status.lines().find_map(|line| line.strip_prefix("VmHWM:")).expect("VmHWM");
+    line.split_whitespace().next().and_then(|n| n.parse().ok()).expect("VmHWM")
+}
+
+/// The version that was built in, as Cargo.lock has it.
+pub fn locked_version(name: &str) -> String {
+    let lock = include_str!("../Cargo.lock");
+    let after = lock.split_once(&format!("name = \"{name}\"\nversion = \"")).expect("crate in Cargo.lock").1;
+    after.split('"').next().expect("version").to_owned()
+}

@@ -1,0 +1,1 @@
+"""Helpers that the tests share; found through ``pythonpath = ["tests"]`` in pyproject.toml."""
