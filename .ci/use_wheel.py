@@ -44,7 +44,9 @@ assert not [name for name in files if name.endswith((".pyx", ".c"))], files
 
 shown = subprocess.run(
     [sys.executable, "-m", "senderid_fast", "record", "v=spf1 -all"],
-    capture_output=True, text=True, check=True,
+    capture_output=True,
+    text=True,
+    check=True,
 )
 assert "-all" in shown.stdout, shown.stdout
 print(f"senderid_fast {sf.__version__} works in {sys.prefix} (Python {sys.version.split()[0]})")

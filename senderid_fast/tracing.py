@@ -29,8 +29,8 @@ class Step:
              "question"     a question (text, such as "example.com TXT"); records are the answer
              "explanation"  exp= (text)
              "cut"          there were more steps than a trace holds
-    outcome  host: the result. term: "match", "no match" or "error". question: a Status.
-             explanation: "used" or "not used"
+    outcome  host: the result. term: "match", "no match", "error", or "followed" of a redirect.
+             question: a Status. explanation: "used" or "not used"
     detail   host: the reason. question: what is to be said of an error, or how many records are
              not shown
     lookups, void_lookups   counted when the step began (RFC 7208 4.6.4)
@@ -158,6 +158,8 @@ def tree(events: Iterable[dict[str, Any]]) -> tuple[Step, ...]:
                 if node is not None:
                     node.values["outcome"] = str(event["result"])
                     node.values["detail"] = str(event["reason"])
+                if stack[-1].values["text"].lower().startswith("redirect="):
+                    stack.pop().values["outcome"] = "followed"
             case "explanation":
                 stack.append(add("explanation", event["term"], event))
             case "text":

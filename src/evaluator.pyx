@@ -121,6 +121,16 @@ cdef int ptr_matches(CheckData *check, RecordData *record, int index, const Targ
     return TERM_NO_MATCH
 
 
+cdef void blame(CheckData *check, RecordData *record, int index, const Target *host) noexcept nogil:
+    """The record of another domain could not be had: that was the fault of the term that led there."""
+    if check.record == NULL:
+        check.record = record
+        check.term = index
+        if check.result == RESULT_TEMPERROR:
+            check.place_length = host.length
+            memcpy(check.place, host.name, host.length)
+
+
 cdef int include_matches(CheckData *check, RecordData *record, int index, const Target *host,
                          const Target *target) noexcept nogil:
     # 5.2. The recursive check_host() changes <domain> only.
@@ -132,6 +142,7 @@ cdef int include_matches(CheckData *check, RecordData *record, int index, const 
     if result == RESULT_PASS:
         return TERM_MATCH
     if result == RESULT_TEMPERROR or result == RESULT_PERMERROR:
+        blame(check, record, index, host)
         return TERM_THROWS
     if result == RESULT_NONE:
         check.target_length = target.length
@@ -311,6 +322,7 @@ cdef int check_host(CheckData *check, Target *host, uint8_t *current) noexcept n
     cdef RecordData *previous = NULL
     cdef Target target
     cdef Target previous_host = host[0]
+    cdef Event *event
     cdef int result, outcome, depth = 0
     while True:
         depth += 1
@@ -335,11 +347,17 @@ cdef int check_host(CheckData *check, Target *host, uint8_t *current) noexcept n
         if result == MISSING:
             return MISSING
         if result != UNDECIDED:
+            if depth > 1 and (result == RESULT_TEMPERROR or result == RESULT_PERMERROR):
+                blame(check, previous, previous.redirect, &previous_host)
             return finish(check, result, depth)
         outcome = redirect_target(check, record, host, room, &target)
         if outcome == TERM_MISSING:
             return MISSING
         if outcome == TERM_THROWS:
+            if check.recorder != NULL:
+                event = note(check, EVENT_MATCH, record, record.redirect)
+                if event != NULL:
+                    event.value = outcome
             return finish(check, check.result, depth)
         previous = record
         previous_host = host[0]

@@ -95,7 +95,10 @@ cdef void identity_of_helo(const uint8_t *helo, size_t length, Identity *out) no
     if length > MAILBOX_MAX:
         length = MAILBOX_MAX              # no name: refused for its length
     identity_of_domain(helo, length, out)
-    postmaster(out.domain, out.domain_length, out)
+    if out.domain_length:
+        postmaster(out.domain, out.domain_length, out)
+    else:
+        postmaster(helo, length, out)
 
 
 cdef void identity_of_mail_from(const uint8_t *text, size_t length, const uint8_t *helo, size_t helo_length,

@@ -84,6 +84,12 @@ cdef str text_of(bytes value):
     return value.decode("utf-8", "surrogateescape")
 
 
+cdef str shown(bytes value):
+    """Octets as they may stand in a sentence: strangers choose names, and a sentence may end up in
+    a log, a header or on a terminal."""
+    return "".join([chr(octet) if 0x20 <= octet < 0x7F else f"\\x{octet:02x}" for octet in value])
+
+
 cdef void identify(Identity *out, int kind, bytes domain, bytes sender, bytes helo):
     if kind == 0:
         identity_of_sender(<const uint8_t *><const char *>sender, min(len(sender), MAILBOX_MAX), out)
@@ -106,7 +112,8 @@ cdef class Verdict:
     identity       "helo", "mailfrom", or "host" for a plain check_host()
     domain         the domain that was checked, in lower case; as given if it is none
     sender         the <sender> of check_host(), such as "postmaster@helo.example"
-    mechanism      text of the term that decided or that ended the check by an error, or None
+    mechanism      text of the term that decided, or that ended the check by an error; None if no
+                   term did, as for none, for the default result and for a syntax error
     explanation    text of exp= (RFC 7208 6.2), None if there is none. It is the domain owner's
                    text: visible ASCII and spaces only, at most 4096 octets
     detail         one sentence for people
@@ -196,25 +203,25 @@ cdef class Verdict:
         cdef str because = ""
         if self._texts is not None:
             return self._texts[3]
-        domain = self.domain
-        words = {"domain": domain, "place": domain, "given": ascii(domain)}
-        words.update(zip(("lookups", "void_lookups", "mx_names", "seconds"), self._limits))
+        domain = shown(octets(self.domain))
+        words = {"domain": domain, "place": domain, "given": f'"{domain}"'}
+        words.update(zip(("lookups", "void_lookups", "mx_names", "ptr_names", "seconds"), self._limits))
         words["term"] = f'"{self.mechanism}"'
         words["scope"] = {"spf": "SPF", "mfrom": "Sender ID", "pra": "Sender ID"}[self.scope]
         if self._place is not None:
-            words["place"] = text_of(self._place)
+            words["place"] = shown(self._place)
         if self._target is not None:
-            words["target"] = text_of(self._target)
+            words["target"] = shown(self._target)
         if self.trouble != NULL:
-            name = (<const char *>self.trouble.name)[:self.trouble.name_length].decode("latin-1")
+            name = shown((<const char *>self.trouble.name)[:self.trouble.name_length])
             words["question"] = f"{name} {RRType(self.trouble.rrtype)}"
-            because = (<const char *>self.trouble.text)[:self.trouble.text_length].decode("utf-8", "replace")
+            because = shown((<const char *>self.trouble.text)[:self.trouble.text_length])
             if self._place is not None and self.mechanism:
                 words["question"] += f" ({words['term']} of {words['place']})"
         words["because"] = f": {because}" if because else ""
         if self._reason == REASON_SYNTAX_ERROR:
             section, problem, offset, term = fault_of(self.record)
-            where = f' in "{term[:100]}"' if term else ""
+            where = f' in "{shown(octets(term[:100]))}"' if term else ""
             words["fault"] = f"{problem}{where}, at octet {offset} ({section})"
         return SENTENCES[self.reason].format(**words)
 

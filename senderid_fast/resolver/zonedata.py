@@ -7,7 +7,6 @@ and of JSON lines. No files are opened here and dnspython is not imported.
 from __future__ import annotations
 
 import ipaddress
-import json
 import re
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
@@ -242,6 +241,8 @@ def _read_entries(name: str, entries: object, builder: Builder) -> None:
 
 def read_json_lines(lines: Iterable[bytes], source: str, builder: Builder) -> None:
     """Reads lines of [name, type, data]; further items are ignored, and so are other types."""
+    import json  # not at the top: only these files need it
+
     for number, line in enumerate(lines, 1):
         if not line.strip():
             continue
