@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, Any, Self, cast
 from senderid_fast._core.checks import Check
 from senderid_fast._core.verdict import Verdict
 from senderid_fast.engine_base import EngineBase, scope_number
+from senderid_fast.errors import InputError
 from senderid_fast.questions import Answer, Question, Status
 from senderid_fast.results import Scope
 from senderid_fast.tracing import Trace, tree
@@ -50,6 +51,11 @@ class Engine(EngineBase):
     whatever a stranger can choose becomes a verdict. Time is bounded by limits.seconds as far as
     the resolver keeps the timeout that it is given.
     """
+
+    def _set_up(self, settings: Settings) -> None:
+        if settings.resolver is not None and not hasattr(settings.resolver, "resolve"):
+            raise InputError("resolver", "has only resolve_async, which an AsyncEngine can use")
+        super()._set_up(settings)
 
     def __enter__(self) -> Self:
         return self
@@ -162,6 +168,7 @@ class Engine(EngineBase):
                 raise
             except BaseException as error:  # noqa: BLE001 - a resolver may raise anything
                 answer = self._raised(error)
+            answer = self._count(answer)
             if monotonic_ns() < end:
                 flight.answer = answer
             return answer
@@ -194,7 +201,7 @@ class AsyncEngine(EngineBase):
         import asyncio
 
         loop = id(asyncio.get_running_loop())
-        tasks = [task for (of, _), (task, _) in self._flights.items() if of == loop]
+        tasks = [flight.task for (of, _), flight in self._flights.items() if of == loop]
         for task in tasks:
             task.cancel()
         if tasks:
@@ -263,8 +270,7 @@ class AsyncEngine(EngineBase):
         return Trace(verdict, tree(check.steps()))
 
     def _forget_flights(self) -> None:
-        # (loop, question) -> the task that asks, and how many checks wait for it
-        self._flights: dict[tuple[int, Question], tuple[asyncio.Task[Answer], list[int]]] = {}
+        self._flights: dict[tuple[int, Question], _AsyncFlight] = {}
 
     async def _finish(self, check: Check, began: int) -> Verdict:
         """The driver: as Engine._finish, awaiting."""
@@ -282,60 +288,74 @@ class AsyncEngine(EngineBase):
 
         loop = asyncio.get_running_loop()
         key = id(loop), question
-        flight = self._flights.get(key)
-        if flight is None:
-            task = loop.create_task(self._fly(question))
-            flight = self._flights[key] = task, [0]
-            task.add_done_callback(lambda done: self._flights.pop(key, None))
-        task, waiting = flight
-        waiting[0] += 1
-        try:
-            left = max((end - monotonic_ns()) / 1e9, 0)
-            done, _ = await asyncio.wait((task,), timeout=left)
-        finally:
-            waiting[0] -= 1
-            if not waiting[0] and not task.done():
-                self._flights.pop(key, None)
-                task.cancel()
-        if not done:
-            return None
-        if task.cancelled():
-            return Answer(Status.ERROR, detail="the resolver was cancelled")
-        return task.result()
+        while (left := end - monotonic_ns()) > 0:
+            flight = self._flights.get(key)
+            if flight is None:
+                task = loop.create_task(self._fly(question, left))
+                flight = self._flights[key] = _AsyncFlight(task, end)
+                task.add_done_callback(lambda done: self._land(key, done))
+            flight.waiting += 1
+            try:
+                done, _ = await asyncio.wait((flight.task,), timeout=left / 1e9)
+            finally:
+                flight.waiting -= 1
+                if not flight.waiting and not flight.task.done():
+                    self._land(key, flight.task)
+                    flight.task.cancel()
+            if not done:
+                break
+            if flight.task.cancelled():
+                return Answer(Status.ERROR, detail="the resolver was cancelled")
+            # A flight that began with less time than we have may have ended for lack of it.
+            if flight.end >= end or monotonic_ns() < flight.end:
+                return flight.task.result()
+        return None
 
-    async def _fly(self, question: Question) -> Answer:
+    def _land(self, key: tuple[int, Question], task: asyncio.Task[Answer]) -> None:
+        flight = self._flights.get(key)
+        if flight is not None and flight.task is task:
+            del self._flights[key]
+
+    async def _fly(self, question: Question, left: int) -> Answer:
         import asyncio
 
         self._asked += 1
         resolver = self._the_resolver()
-        seconds = self._settings.limits.seconds
         try:
             if hasattr(resolver, "resolve_async"):
-                answer: Answer = await resolver.resolve_async(question, seconds)
+                answer: Answer = await resolver.resolve_async(question, left / 1e9)
             else:
-                answer = await asyncio.to_thread(resolver.resolve, question, seconds)
+                answer = await asyncio.to_thread(resolver.resolve, question, left / 1e9)
         except (KeyboardInterrupt, SystemExit, GeneratorExit, asyncio.CancelledError):
             raise
         except BaseException as error:  # noqa: BLE001 - a resolver may raise anything
             answer = self._raised(error)
-        return answer
+        return self._count(answer)
 
 
-# The engines that settings were last asked for in this process, the newest at the end.
+@dataclass(slots=True)
+class _AsyncFlight:
+    """A question that a task is asking for one check or several."""
+
+    task: asyncio.Task[Answer]
+    end: int  # until when, in nanoseconds
+    waiting: int = 0
+
+
+# The engines that settings were last asked for in this process, the oldest first. Without a lock: a
+# thread may hold it when another forks. Each of these operations is whole by itself.
 _shared: dict[tuple[Settings, type[EngineBase]], EngineBase] = {}
-_shared_lock = threading.Lock()
 _SHARED_MOST = 16
 
 
 def engine_for(settings: Settings, kind: type[EngineBase] = Engine) -> Any:
     """This process's engine for the settings: the same one each time, so that a worker that gets
-    an engine or its settings by pickle finds its answers again. The last 16 are kept."""
+    an engine or its settings by pickle finds its answers again. The last 16 that were made are
+    kept."""
     key = settings, kind
-    with _shared_lock:
-        engine = _shared.pop(key, None)
-        if engine is None:
-            engine = kind.from_settings(settings)
-        _shared[key] = engine
+    engine = _shared.get(key)
+    if engine is None:
+        engine = _shared.setdefault(key, kind.from_settings(settings))
         while len(_shared) > _SHARED_MOST:
-            del _shared[next(iter(_shared))]
+            _shared.pop(next(iter(list(_shared))), None)
     return engine

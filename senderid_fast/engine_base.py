@@ -99,6 +99,7 @@ class EngineBase:
             a_labels,
         )
         self._nanoseconds = int(limits.seconds * 1e9)
+        self._failure_ttl = int(settings.failure_ttl * 1e9)
         self._resolver = settings.resolver
         self._asked = 0
         self._failed = 0
@@ -145,19 +146,27 @@ class EngineBase:
         settings = self._settings
         now = monotonic_ns()
         try:
-            if Status(answer.status).is_error:
-                self._failed += 1
-                ttl = settings.failure_ttl
-            else:
-                ttl = min(max(float(answer.ttl), settings.min_ttl), settings.max_ttl)
-        except (AttributeError, TypeError, ValueError):
+            ttl = min(max(float(answer.ttl), settings.min_ttl), settings.max_ttl)
+            expires = now + int(ttl * 1e9)
+        except (ArithmeticError, AttributeError, TypeError, ValueError):
+            expires = now  # no time to live: good for this check alone
+        check.answer(answer, expires, now + self._failure_ttl, now)
+
+    def _count(self, answer: Answer | None) -> Answer:
+        """Count a resolver's answer; what is none becomes one."""
+        if answer is None:
+            answer = Answer(Status.ERROR, detail="the resolver returned None")
+        try:
+            self._failed += Status(answer.status).is_error
+        except Exception:  # noqa: BLE001 - a field of a stranger's object may raise anything
             self._failed += 1
-            ttl = 0  # no answer at all: the core says so
-        check.answer(answer, now + int(ttl * 1e9), now)
+        return answer
 
     @staticmethod
     def _raised(error: BaseException) -> Answer:
         """Whatever a resolver raises is an answer (RFC 7208 4.4: temperror), with its words."""
-        return Answer(
-            Status.ERROR, detail=f"the resolver raised {type(error).__name__}: {error}"[:500]
-        )
+        try:
+            words = f"{type(error).__name__}: {error}"
+        except Exception:  # noqa: BLE001 - its text may raise, too
+            words = type(error).__name__
+        return Answer(Status.ERROR, detail=f"the resolver raised {words}"[:500])

@@ -17,7 +17,9 @@ def a_labels(text: bytes) -> bytes:
     """
     local, at, domain = text.rpartition(b"@")
     closing = b">" if domain.endswith(b">") else b""
-    if domain.isascii():
+    # Four octets of UTF-8 make at most one character of a name of 253: longer ones are refused
+    # anyway, and not worth the work.
+    if domain.isascii() or len(domain) > 1024:
         return text
     try:
         labels = domain.removesuffix(b">").decode("utf-8").split(".")

@@ -6,7 +6,6 @@ ours but errors is imported.
 
 from __future__ import annotations
 
-import math
 from dataclasses import dataclass, field
 
 from senderid_fast.errors import InputError
@@ -22,7 +21,7 @@ def _whole(name: str, value: object, least: int, most: int) -> None:
 def _seconds(name: str, value: object, *, zero: bool, most: float) -> None:
     if isinstance(value, bool) or not isinstance(value, (int, float)):
         raise InputError(name, f"must be a number of seconds, is {value!r}")
-    if not (math.isfinite(value) and (value >= 0 if zero else value > 0) and value <= most):
+    if not ((value >= 0 if zero else value > 0) and value <= most):  # NaN is neither
         raise InputError(
             name, f"must be {'from' if zero else 'above'} 0 to {most:g} seconds, is {value!r}"
         )

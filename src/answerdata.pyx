@@ -96,11 +96,14 @@ cdef inline void *payload_of(AnswerData *answer) noexcept nogil:
     return <char *>answer + aligned(sizeof(AnswerData))
 
 
-cdef bytes address_octets(record):
-    """The octets of one record's text (or of an ipaddress object)."""
-    if isinstance(record, bytes):
-        return <bytes>record
-    return str(record).encode("ascii")
+cdef bytes packed_octets(record, Py_ssize_t length):
+    """The octets of an address that is given as such; None if it is given as text."""
+    octets = getattr(record, "packed", record)     # ipaddress.IPv4Address, IPv6Address
+    if isinstance(octets, str):
+        return None
+    if isinstance(octets, bytes) and len(<bytes>octets) == length:
+        return octets
+    raise ValueError(f"{record!a:.100} is no address")
 
 
 cdef AnswerData *compile_a(bytes name, tuple records, int64_t expires) except NULL:
@@ -110,12 +113,15 @@ cdef AnswerData *compile_a(bytes name, tuple records, int64_t expires) except NU
     cdef bytes text
     try:
         for record in records:
-            text = address_octets(record)
-            if len(text) == 4:
+            text = packed_octets(record, 4)
+            if text is not None:
                 address_from_octets(<const uint8_t *><const char *>text, 4, &address)
                 out[0] = address.ip4
-            elif not ip4_parse(<const uint8_t *><const char *>text, len(text), out):
-                raise ValueError(f"{record!r} is no IPv4 address")
+                out += 1
+                continue
+            text = (<str>record).encode("ascii")
+            if not ip4_parse(<const uint8_t *><const char *>text, len(text), out):
+                raise ValueError(f"{record!a:.100} is no IPv4 address")
             out += 1
     except BaseException:
         answer_release(answer)
@@ -133,13 +139,16 @@ cdef AnswerData *compile_aaaa(bytes name, tuple records, int64_t expires) except
     cdef uint8_t octet
     try:
         for record in records:
-            text = address_octets(record)
-            if len(text) == 16 and b":" not in text:
+            text = packed_octets(record, 16)
+            if text is not None:
                 out[0] = 0
                 for octet in text:
                     out[0] = out[0] << 8 | octet
-            elif not ip6_parse(<const uint8_t *><const char *>text, len(text), out):
-                raise ValueError(f"{record!r} is no IPv6 address")
+                out += 1
+                continue
+            text = (<str>record).encode("ascii")
+            if not ip6_parse(<const uint8_t *><const char *>text, len(text), out):
+                raise ValueError(f"{record!a:.100} is no IPv6 address")
             out += 1
     except BaseException:
         answer_release(answer)
@@ -201,9 +210,9 @@ cdef AnswerData *compile_txt(bytes name, tuple records, int64_t expires) except 
         scopes = <ScopeData *>payload_of(answer)
         memset(scopes, 0, SCOPE_COUNT * sizeof(ScopeData))
         answer.scopes = scopes
-        if count == 1:
+        if count == 1 and lengths[0] <= EXPLANATION_TEXT_MAX:
             answer.text = <const uint8_t *>(scopes + SCOPE_COUNT)
-            answer.text_length = <uint32_t>lengths[0] if length else 0
+            answer.text_length = <uint32_t>length
             memcpy(<void *>answer.text, texts[0], length)
         for scope in range(SCOPE_COUNT):
             index = select_index(texts, lengths, count, SCOPE_SPF << scope)
@@ -238,6 +247,13 @@ cdef AnswerData *compile_empty(bytes name, int rrtype, int status, bytes detail,
     return answer
 
 
+cdef str words_of(error):
+    try:
+        return f"{type(error).__name__}: {error}"
+    except Exception:
+        return type(error).__name__
+
+
 cdef AnswerData *answer_compile(question, answer, int64_t expires) except NULL:
     """An answer's compiled form; the reference belongs to the caller.
 
@@ -252,7 +268,10 @@ cdef AnswerData *answer_compile(question, answer, int64_t expires) except NULL:
         if status is not Status.OK:
             detail = str(answer.detail).encode("utf-8", "replace")[:500]
             return compile_empty(name, rrtype, STATUS_NUMBERS[status], detail, expires)
-        records = tuple(answer.records)
+        records = answer.records
+        if not isinstance(records, (tuple, list)):
+            raise TypeError(f"records is {type(records).__name__}, not a tuple")
+        records = tuple(records)
         if not records:
             return compile_empty(name, rrtype, STATUS_NODATA, b"", expires)
         if rrtype == TYPE_TXT:
@@ -264,8 +283,10 @@ cdef AnswerData *answer_compile(question, answer, int64_t expires) except NULL:
         if rrtype == TYPE_MX:
             # RFC 7208 5.4 takes exchanges in any order; by preference and name, so that the order
             # of an answer never matters.
-            return compile_names(name, rrtype, [exchange for _, exchange in sorted(records)], expires)
+            exchanges = sorted([(int(preference), exchange) for preference, exchange in records])
+            return compile_names(name, rrtype, [exchange for _, exchange in exchanges], expires)
         return compile_names(name, rrtype, list(records), expires)
-    except (AttributeError, LookupError, TypeError, ValueError) as error:
-        detail = f"the resolver's answer cannot be read: {error}".encode("utf-8", "replace")[:500]
+    except Exception as error:
+        # Anything: a field of a stranger's object may raise what it likes.
+        detail = f"the resolver's answer cannot be read: {words_of(error)}".encode("utf-8", "replace")[:500]
         return compile_empty(name, rrtype, STATUS_MALFORMED, detail, expires)

@@ -37,6 +37,9 @@ cdef int ask(CheckData *check, int rrtype, const Target *target, AnswerData **an
     cdef Event *event
     cdef int i
     if found == NULL:
+        # A name that a macro made here may be spelled out in another record, and the other way round.
+        found = store_find(check.store, 1 - target.area, hash, rrtype, target.name, target.length, check.now)
+    if found == NULL:
         for i in range(check.pin_count):
             if answer_is_for(check.pins[i], hash, rrtype, target.name, target.length):
                 found = check.pins[i]

@@ -12,7 +12,7 @@ from libc.stdint cimport int64_t, uint8_t
 from libc.stdlib cimport free, realloc
 from libc.string cimport memcpy, memset
 
-from senderid_fast._core.answerdata cimport AnswerData, answer_compile, answer_release
+from senderid_fast._core.answerdata cimport STATUS_NXDOMAIN, AnswerData, answer_compile, answer_release
 from senderid_fast._core.answers cimport AnswerStore
 from senderid_fast._core.cidr cimport FAMILY_NONE, address_from_octets, address_parse
 from senderid_fast._core.asking cimport (
@@ -27,6 +27,7 @@ from senderid_fast._core.identities cimport (
 from senderid_fast._core.macros cimport EXPLANATION_MAX
 from senderid_fast._core.records cimport record_release
 from senderid_fast._core.recorder cimport Recorder, recorder_clear, recorder_free, recorder_steps
+from senderid_fast._core.terms cimport octets_of_text
 from senderid_fast._core.verdict cimport KIND_HELO, KIND_HOST, KIND_MAIL_FROM, verdict_of
 
 from senderid_fast.errors import InputError
@@ -121,7 +122,7 @@ cdef object view_of(value, str field, View *out, a_labels):
     if value is None:
         value = b""
     elif isinstance(value, str):
-        value = (<str>value).encode("utf-8", "surrogatepass")
+        value = octets_of_text(value)
     elif isinstance(value, (bytes, bytearray)):
         value = bytes(value)
     else:
@@ -136,11 +137,14 @@ cdef object view_of(value, str field, View *out, a_labels):
 cdef int address_of(ip, CheckData *check) except -1:
     cdef Py_ssize_t length = 0
     cdef const char *text
-    if type(ip) is str and PyUnicode_IS_COMPACT_ASCII(ip):
-        text = PyUnicode_AsUTF8AndSize(ip, &length)
-        if not address_parse(<const uint8_t *>text, length, &check.ip):
-            raise InputError("ip", f"is no IPv4 or IPv6 address: {ip[:100]!a}")
-        return 0
+    if isinstance(ip, str):
+        if PyUnicode_IS_COMPACT_ASCII(ip):
+            text = PyUnicode_AsUTF8AndSize(ip, &length)
+            if address_parse(<const uint8_t *>text, length, &check.ip):
+                return 0
+        elif ip.isascii():                         # of a class made from str
+            return address_of((<str>ip).encode("ascii").decode("ascii"), check)
+        raise InputError("ip", f"is no IPv4 or IPv6 address: {ip[:100]!a}")
     octets = getattr(ip, "packed", ip)             # ipaddress.IPv4Address, IPv6Address
     if not isinstance(octets, bytes):
         raise InputError("ip", f"must be an address as text, as 4 or 16 octets, or of ipaddress, is {ip!a:.100}")
@@ -290,10 +294,11 @@ cdef class Check:
         self.question = None
         return 0
 
-    def answer(self, answer, int64_t expires, int64_t now):
+    def answer(self, answer, int64_t expires, int64_t failure_expires, int64_t now):
         """Take the answer (questions.Answer) to the open question, and go on.
 
-        expires  until when others may use it; before now: this check only
+        expires          until when others may use it; not after now: this check only
+        failure_expires  the same if it is an error, or cannot be read
         The next question, or None when the check is over.
         """
         cdef AnswerData *data
@@ -308,7 +313,9 @@ cdef class Check:
         self.check.pins = more
         more[self.check.pin_count] = data
         self.check.pin_count += 1
-        if expires > now:
+        if data.status > STATUS_NXDOMAIN:
+            data.expires = failure_expires
+        if data.expires > now:
             self.evaluator.store.keep(data, self.check.question.area, now)
         self.run()
         return self.question

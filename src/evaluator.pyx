@@ -387,8 +387,8 @@ cdef int explain(CheckData *check, RecordData *record, const Target *host, uint8
     outcome = ask(check, TYPE_TXT, &target, &answer)
     if outcome == ASK_MISSING:
         return MISSING
-    # No record, an error, or more than one record: as if there were no exp=.
-    if outcome == ASK_ERROR or answer.status != STATUS_OK or answer.count != 1:
+    # No record, an error, more than one record, or a text that is too long: as if there were no exp=.
+    if outcome == ASK_ERROR or answer.status != STATUS_OK or answer.text == NULL:
         return 0
     outcome = text_uses(answer.text, <int>answer.text_length)
     if outcome & USES_SENDER and not check.local_is_ascii:

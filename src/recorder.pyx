@@ -102,7 +102,7 @@ cdef list answer_shown(const AnswerData *answer):
                 record_text = (<const char *>record.text)[:record.text_length].decode("latin-1")
                 if record_text not in shown:
                     shown.append(record_text)
-        if not shown and answer.count == 1:
+        if not shown and answer.text != NULL:
             shown.append((<const char *>answer.text)[:answer.text_length].decode("latin-1"))
         return shown
     for i in range(count):

@@ -101,7 +101,8 @@ cdef class Term:
             return f"{self.name}={self.domain_spec}"
         text = ("" if self.qualifier == "+" else self.qualifier) + self.name
         if self.network is not None:
-            return f"{text}:{self.network}"
+            whole = "/32" if self.prefix6 is None else "/128"
+            return f"{text}:{self.network.removesuffix(whole)}"
         if self.domain_spec is not None:
             text += f":{self.domain_spec}"
         if self.prefix4 is not None and self.prefix4 != 32:
@@ -132,6 +133,7 @@ cdef Term term_of(const RecordData *record, const uint8_t *text, int index):
         body = body.lstrip("+-~?")
     if data.kind == TERM_UNKNOWN:
         term.name, _, term.value = body.partition("=")
+        term.name = term.name.lower()
         return term
     term.name = NAMES[data.kind]
     argument = body[len(term.name) + 1:] if len(body) > len(term.name) and body[len(term.name)] in ":=" else None
@@ -204,9 +206,18 @@ cdef class Record:
         return parse_record, (bytes(self),)
 
 
+cdef bytes octets_of_text(str text):
+    """Text in UTF-8. Surrogates of PEP 383 are the octets they stand for; others stay what they are,
+    which is nothing that any rule allows."""
+    try:
+        return text.encode("utf-8", "surrogateescape")
+    except UnicodeEncodeError:
+        return text.encode("utf-8", "surrogatepass")
+
+
 cdef bytes octets_of(octets, str field):
     if isinstance(octets, str):
-        return (<str>octets).encode("utf-8", "surrogatepass")
+        return octets_of_text(octets)
     if isinstance(octets, (bytes, bytearray, memoryview)):
         return bytes(octets)
     raise InputError(field, f"must be bytes or str, is {type(octets).__name__}")
@@ -221,6 +232,8 @@ def parse_record(octets, scope=None):
     Raises RecordSyntaxError, which tells where and which section, and InputError for other types.
     """
     cdef bytes text = octets_of(octets, "octets")
+    if scope is not None:
+        scope_bit(scope)
     cdef RecordData *data = record_parse(<const uint8_t *><const char *>text, len(text))
     cdef Record record
     if data == NULL:
@@ -230,7 +243,7 @@ def parse_record(octets, scope=None):
     if data.error:
         section, problem, offset, term = fault_of(data)
         raise RecordSyntaxError(text, offset, term, section, problem)
-    if scope is not None and data.scopes != SCOPE_SPF and Scope(scope) not in record.scopes:
+    if scope is not None and data.scopes != SCOPE_SPF and not scope_bit(scope) & data.scopes:
         raise RecordSyntaxError(text, 0, record.version, "RFC 4406 3.1", f"this record has no scope {scope}")
     return record
 
@@ -242,8 +255,12 @@ def select_record(txt_rrset, scope=Scope.SPF):
     The octets of the record, or None. Raises RecordSelectionError if more than one applies. The
     terms of the record are not looked at, nor does the order of the records matter.
     """
-    cdef list texts = [octets_of(text, "txt_rrset") for text in txt_rrset]
-    cdef int index, count = <int>len(texts)
+    cdef list texts
+    cdef int index, count, wanted = scope_bit(scope)
+    if isinstance(txt_rrset, (str, bytes, bytearray, memoryview)) or not hasattr(txt_rrset, "__iter__"):
+        raise InputError("txt_rrset", f"must be several records, is {type(txt_rrset).__name__}")
+    texts = [octets_of(text, "txt_rrset") for text in txt_rrset]
+    count = <int>len(texts)
     cdef const uint8_t **pointers = <const uint8_t **>malloc((count + 1) * sizeof(void *))
     cdef size_t *lengths = <size_t *>malloc((count + 1) * sizeof(size_t))
     try:
@@ -252,19 +269,22 @@ def select_record(txt_rrset, scope=Scope.SPF):
         for index in range(count):
             pointers[index] = <const uint8_t *><const char *><bytes>texts[index]
             lengths[index] = len(<bytes>texts[index])
-        index = select_index(pointers, lengths, count, scope_bit(scope))
+        index = select_index(pointers, lengths, count, wanted)
     finally:
         free(pointers)
         free(lengths)
     if index == SELECT_MULTIPLE:
-        ours = tuple([text for text in texts if version_of(text)])
-        raise RecordSelectionError(ours, "RFC 7208 4.5" if Scope(scope) is Scope.SPF else "RFC 4406 4.4")
+        # Those of step 4: records with the scope itself if there are any, else v=spf1.
+        own = [text for text in texts if scopes_of(text) & wanted]
+        ours = own if len(own) > 1 else [text for text in texts if scopes_of(text) == SCOPE_SPF]
+        raise RecordSelectionError(tuple(ours), "RFC 7208 4.5" if wanted == SCOPE_SPF else "RFC 4406 4.4")
     return None if index == SELECT_NONE else texts[index]
 
 
-cdef bint version_of(bytes text):
+cdef int scopes_of(bytes text):
     cdef int scopes
-    return version_parse(<const uint8_t *><const char *>text, len(text), &scopes) != 0
+    version_parse(<const uint8_t *><const char *>text, len(text), &scopes)
+    return scopes
 
 
 cdef int scope_bit(scope) except -1:

@@ -14,7 +14,7 @@ from senderid_fast._core.identities cimport (
     MAILBOX_MAX, Identity, identity_of_domain, identity_of_helo, identity_of_mail_from, identity_of_sender,
 )
 from senderid_fast._core.records cimport record_release
-from senderid_fast._core.terms cimport fault_of
+from senderid_fast._core.terms cimport fault_of, octets_of_text
 
 from senderid_fast.questions import RRType
 from senderid_fast.results import Reason, Result, Scope
@@ -77,7 +77,7 @@ cdef Verdict verdict_of(CheckData *check, int kind, domain, sender, helo, explan
 cdef bytes octets(value):
     if value is None:
         return b""
-    return (<str>value).encode("utf-8", "surrogatepass") if isinstance(value, str) else bytes(value)
+    return octets_of_text(value) if isinstance(value, str) else bytes(value)
 
 
 cdef str text_of(bytes value):
@@ -87,7 +87,13 @@ cdef str text_of(bytes value):
 cdef str shown(bytes value):
     """Octets as they may stand in a sentence: strangers choose names, and a sentence may end up in
     a log, a header or on a terminal."""
-    return "".join([chr(octet) if 0x20 <= octet < 0x7F else f"\\x{octet:02x}" for octet in value])
+    cdef str text = "".join([chr(octet) if 0x20 <= octet < 0x7F else f"\\x{octet:02x}" for octet in value[:300]])
+    return text if len(value) <= 300 else f"{text}..."
+
+
+cdef str shown_words(bytes value):
+    """The resolver's own words: any script, but nothing that is not printed."""
+    return "".join([c if c.isprintable() else ascii(c).strip("'") for c in value.decode("utf-8", "replace")])
 
 
 cdef void identify(Identity *out, int kind, bytes domain, bytes sender, bytes helo):
@@ -204,7 +210,7 @@ cdef class Verdict:
         if self._texts is not None:
             return self._texts[3]
         domain = shown(octets(self.domain))
-        words = {"domain": domain, "place": domain, "given": f'"{domain}"'}
+        words = {"domain": domain, "place": domain, "given": f"'{domain}'"}
         words.update(zip(("lookups", "void_lookups", "mx_names", "ptr_names", "seconds"), self._limits))
         words["term"] = f'"{self.mechanism}"'
         words["scope"] = {"spf": "SPF", "mfrom": "Sender ID", "pra": "Sender ID"}[self.scope]
@@ -215,7 +221,7 @@ cdef class Verdict:
         if self.trouble != NULL:
             name = shown((<const char *>self.trouble.name)[:self.trouble.name_length])
             words["question"] = f"{name} {RRType(self.trouble.rrtype)}"
-            because = shown((<const char *>self.trouble.text)[:self.trouble.text_length])
+            because = shown_words((<const char *>self.trouble.text)[:self.trouble.text_length])
             if self._place is not None and self.mechanism:
                 words["question"] += f" ({words['term']} of {words['place']})"
         words["because"] = f": {because}" if because else ""

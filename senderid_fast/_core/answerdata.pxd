@@ -45,7 +45,7 @@ ctypedef struct AnswerData:
     const u128 *ip6           # AAAA: sorted
     const NameData *names     # MX by preference and name, PTR as they came
     const ScopeData *scopes   # TXT: spf, mfrom, pra
-    const uint8_t *text       # TXT: the only record there is; errors: the sentence for people
+    const uint8_t *text       # TXT: the only record, if it is not too long; errors: for people
     uint32_t text_length
     uint32_t count            # records
     uint16_t rrtype

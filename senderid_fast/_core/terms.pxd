@@ -5,3 +5,4 @@ cdef class Record:
     cdef RecordData *data
 
 cdef tuple fault_of(const RecordData *record)
+cdef bytes octets_of_text(str text)

@@ -66,7 +66,7 @@ def trace(capsys: Capture, tmp_path: Path) -> Run:
         ("default.example", "neutral", None),
         ("to-default.example", "neutral", None),
         ("to-nowhere.example", "permerror", "redirect=nowhere.example: followed  [lookup 1 of 10]"),
-        ("to-no-name.example", "permerror", "redirect=x..%{l}: ended here  [lookup 1 of 10]"),
+        ("to-no-name.example", "permerror", "redirect=x..%{l}: error  [lookup 1 of 10]"),
         (
             "included.example",
             "neutral",
