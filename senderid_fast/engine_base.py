@@ -145,6 +145,7 @@ class EngineBase:
         """Give the check its answer, which others may use for its time to live."""
         settings = self._settings
         now = monotonic_ns()
+        self._evaluator.epoch = time_ns() - now  # the clock may have been set
         try:
             ttl = min(max(float(answer.ttl), settings.min_ttl), settings.max_ttl)
             expires = now + int(ttl * 1e9)

@@ -14,7 +14,7 @@ from senderid_fast._core.answerdata cimport (
 from senderid_fast._core.answers cimport store_find
 from senderid_fast._core.cidr cimport FAMILY_IP4, address_write_reverse, sorted4_match, sorted6_match
 from senderid_fast._core.macros cimport USES_MESSAGE, USES_P, USES_SENDER, macro_expand_name
-from senderid_fast._core.names cimport name_is_within, name_key, octets_equal_folded, sf_hash
+from senderid_fast._core.names cimport name_is_within, name_key, sf_hash
 from senderid_fast._core.recorder cimport EVENT_QUESTION, EVENT_TARGET, Event, recorder_note
 from senderid_fast._core.records cimport RecordData, record_retain
 from senderid_fast._core.tokenizer cimport NO_SPEC, Spec, Term
@@ -107,6 +107,13 @@ cdef int spend_void(CheckData *check, RecordData *record, int term, const Target
 
 # --- names ---------------------------------------------------------------------------------------
 
+# How a validated name stands to the one that is wanted, best first (7.3, %{p}).
+cdef enum:
+    NAME_SAME = 0
+    NAME_WITHIN = 1
+    NAME_OTHER = 2
+
+
 cdef int validate_name(CheckData *check, const Target *wanted, bint any_name, Target *validated,
                        AnswerData **pointers, int *empty) noexcept nogil:
     """Find a validated name of the client's address that is wanted or lies within it (5.5).
@@ -121,9 +128,8 @@ cdef int validate_name(CheckData *check, const Target *wanted, bint any_name, Ta
     cdef AnswerData *ptr = NULL
     cdef AnswerData *addresses = NULL
     cdef const NameData *candidate
-    cdef int outcome, i, count, way, ways = 3 if any_name else 1
+    cdef int outcome, i, count, way, rank, ways = 3 if any_name else 1
     cdef int rrtype = TYPE_A if check.ip.family == FAMILY_IP4 else TYPE_AAAA
-    cdef bint same, within
     reverse.length = address_write_reverse(&check.ip, name)
     if check.ip.family == FAMILY_IP4:
         memcpy(name + reverse.length, b".in-addr.arpa", 13)
@@ -152,14 +158,12 @@ cdef int validate_name(CheckData *check, const Target *wanted, bint any_name, Ta
             candidate = &ptr.names[i]
             if candidate.length == 0:
                 continue
-            same = candidate.length == wanted.length and octets_equal_folded(
-                candidate.octets, wanted.name, wanted.length)
-            within = name_is_within(candidate.octets, candidate.length, wanted.name, wanted.length)
-            if any_name:
-                if same if way != 0 else not same:
-                    continue
-                if way != 0 and (within if way != 1 else not within):
-                    continue
+            rank = NAME_OTHER
+            if name_is_within(candidate.octets, candidate.length, wanted.name, wanted.length):
+                rank = NAME_SAME if candidate.length == wanted.length else <int>NAME_WITHIN
+            # For ptr, a name that would not match need not be validated.
+            if rank != way if any_name else rank == NAME_OTHER:
+                continue
             host.name = candidate.octets
             host.length = candidate.length
             host.hash = candidate.hash
@@ -174,7 +178,7 @@ cdef int validate_name(CheckData *check, const Target *wanted, bint any_name, Ta
                     empty[0] += 1
                 continue
             empty[0] = -1
-            if holds(check, addresses, 32, 128) and (any_name or within):
+            if holds(check, addresses, 32, 128):
                 validated[0] = host
                 return ASK_ANSWERED
     return ASK_ANSWERED

@@ -54,7 +54,7 @@ cdef class Evaluator:
     cdef LimitsData numbers
     cdef bytes receiver
     cdef bint plain_for_pra
-    cdef int64_t epoch
+    cdef public int64_t epoch
     cdef object a_labels
 
     def __init__(self, AnswerStore store not None, tuple limits not None, bytes receiver not None,

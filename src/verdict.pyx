@@ -222,7 +222,7 @@ cdef class Verdict:
             name = shown((<const char *>self.trouble.name)[:self.trouble.name_length])
             words["question"] = f"{name} {RRType(self.trouble.rrtype)}"
             because = shown_words((<const char *>self.trouble.text)[:self.trouble.text_length])
-            if self._place is not None and self.mechanism:
+            if self.mechanism:
                 words["question"] += f" ({words['term']} of {words['place']})"
         words["because"] = f": {because}" if because else ""
         if self._reason == REASON_SYNTAX_ERROR:

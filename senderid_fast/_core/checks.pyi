@@ -11,8 +11,10 @@ _Text = str | bytes
 
 @final
 class Check:
-    question: Question | None
-    verdict: Verdict | None
+    @property
+    def question(self) -> Question | None: ...
+    @property
+    def verdict(self) -> Verdict | None: ...
     def answer(
         self, answer: Answer, expires: int, failure_expires: int, now: int
     ) -> Question | None: ...
@@ -21,7 +23,9 @@ class Check:
 
 @final
 class Evaluator:
-    store: AnswerStore
+    epoch: int
+    @property
+    def store(self) -> AnswerStore: ...
     def __init__(
         self,
         store: AnswerStore,
