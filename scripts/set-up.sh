@@ -18,6 +18,14 @@ headers() {
 raise SystemExit(not os.path.exists(os.path.join(sysconfig.get_path("include"), "Python.h")))'
 }
 
+# What a command prints is shown only if it fails.
+quietly() {
+    if ! log=$("$@" 2>&1); then
+        printf '%s\n' "$log" >&2
+        exit 1
+    fi
+}
+
 command -v "$python" >/dev/null || explain "there is no $python"
 "$python" -c 'import sys; raise SystemExit(sys.version_info < (3, 11))' \
     || explain "$python is too old: Python 3.11 or newer is needed (set PYTHON=...)"
@@ -33,16 +41,13 @@ command -v gcc >/dev/null || command -v cc >/dev/null || explain "there is no C 
 
 if [ ! -x .venv/bin/python ]; then
     "$python" -m venv .venv || explain "$python cannot make a virtual environment"
-    .venv/bin/python -m pip install --quiet --upgrade pip
+    quietly .venv/bin/python -m pip install --upgrade pip
 fi
 # Packages again only if what is asked for has changed.
 if ! cmp -s pyproject.toml .venv/pyproject.toml; then
     # The build tools first: without isolation, a build takes what is installed.
-    .venv/bin/python -m pip install --quiet 'setuptools>=84' 'cython>=3.3,<3.4'
-    .venv/bin/python -m pip install --quiet --no-build-isolation --editable '.[dev]'
+    quietly .venv/bin/python -m pip install 'setuptools>=84' 'cython>=3.3,<3.4'
+    quietly .venv/bin/python -m pip install --no-build-isolation --editable '.[dev]'
     cp pyproject.toml .venv/pyproject.toml
 fi
-if ! log=$(.venv/bin/python setup.py --quiet build_ext --inplace 2>&1); then
-    printf '%s\n' "$log" >&2
-    exit 1
-fi
+quietly .venv/bin/python setup.py build_ext --inplace

@@ -90,12 +90,12 @@ cdef class Evaluator:
         cdef CheckData check
         cdef Identity identity
         cdef uint8_t[EXPLANATION_MAX] text
-        cdef int result = MISSING, i
-        kept = prepare(self, &check, &identity, KIND_MAIL_FROM, ip, None, mail_from, helo, 0, now)
+        cdef int result = MISSING
+        _kept = prepare(self, &check, &identity, KIND_MAIL_FROM, ip, None, mail_from, helo, 0, now)
         if identity.fault != IDENTITY_OK:
             raise InputError("mail_from", "gives no domain to check")
         with nogil:
-            for i in range(count):
+            for _ in range(count):
                 result = evaluate(&check, text)
                 if result == MISSING:
                     break

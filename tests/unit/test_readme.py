@@ -1,0 +1,34 @@
+"""What README shows of Python is run, and gives what it says."""
+
+from __future__ import annotations
+
+import doctest
+from pathlib import Path
+
+ROOT = Path(__file__).parents[2]
+
+
+def test_the_examples_of_the_readme() -> None:
+    text = (ROOT / "README.md").read_text("utf-8")
+    examples = doctest.DocTestParser().get_doctest(text, {}, "README", "README.md", 0)
+    runner = doctest.DocTestRunner(optionflags=doctest.IGNORE_EXCEPTION_DETAIL)
+    told: list[str] = []
+    assert len(examples.examples) >= 10
+    assert not runner.run(examples, out=told.append).failed, "".join(told)
+
+
+def test_the_commands_of_the_readme() -> None:
+    from senderid_fast.cli import main
+
+    lines = (ROOT / "README.md").read_text("utf-8").splitlines()
+    commands = [line.removeprefix("    $ senderid-fast ") for line in lines if "$ senderid" in line]
+    assert len(commands) == 3
+    import shlex
+
+    for command in commands:
+        words = [
+            str(ROOT / word) if word.startswith("examples/") else word
+            for word in shlex.split(command)
+        ]
+        # A syntax error in a record is what the third one shows.
+        assert main(words) == (1 if words[0] == "record" else 0)
