@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Any, Self, cast
 
 from senderid_fast._core.answers import AnswerStore
 from senderid_fast._core.checks import Check, Evaluator
+from senderid_fast._core.pra import header_fields
 from senderid_fast.errors import InputError
 from senderid_fast.identities import a_labels
 from senderid_fast.questions import Answer, Status
@@ -23,10 +24,12 @@ from senderid_fast.settings import Limits, Settings
 if TYPE_CHECKING:
     from ipaddress import IPv4Address, IPv6Address
 
+    from senderid_fast.messages import Client, Relays
     from senderid_fast.resolver.base import AsyncResolver, Resolver
 
     Address = str | bytes | IPv4Address | IPv6Address
     Text = str | bytes
+    Octets = bytes | bytearray | memoryview
 
 __all__ = ["EngineBase", "scope_number"]
 
@@ -48,6 +51,19 @@ def scope_number(scope: str) -> int:
         return _SCOPES[cast(Scope, scope)]
     except (KeyError, TypeError):
         raise InputError("scope", f"must be one of {', '.join(Scope)}, is {scope!r}") from None
+
+
+def client_behind(
+    relays: Relays, ip: Address | None, helo: Text | None, headers: Octets
+) -> tuple[Client, Address | None, Text | None]:
+    """Who is to be checked when the connection may come from one's own relay: how that was found,
+    the address (None: there is none to be believed) and the HELO name that belongs to it."""
+    fields = [(name, body) for name, body, _, _ in header_fields(headers)]
+    connected = None if ip is None else str(ip)
+    client = relays.client_of(connected, fields)
+    if client.ip is None or client.ip != connected:
+        helo = client.helo
+    return client, client.ip, helo
 
 
 class EngineBase:
@@ -149,7 +165,7 @@ class EngineBase:
         try:
             ttl = min(max(float(answer.ttl), settings.min_ttl), settings.max_ttl)
             expires = now + int(ttl * 1e9)
-        except (ArithmeticError, AttributeError, TypeError, ValueError):
+        except Exception:  # noqa: BLE001 - a field of a stranger's object may raise anything
             expires = now  # no time to live: good for this check alone
         check.answer(answer, expires, now + self._failure_ttl, now)
 

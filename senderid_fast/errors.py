@@ -10,6 +10,7 @@ from __future__ import annotations
 __all__ = [
     "InputError",
     "MissingExtraError",
+    "NoPra",
     "RecordSelectionError",
     "RecordSyntaxError",
     "SenderIDError",
@@ -69,6 +70,27 @@ class RecordSelectionError(SenderIDError, ValueError):
 
     def __reduce__(self) -> tuple[type[RecordSelectionError], tuple[tuple[bytes, ...], str]]:
         return type(self), (self.records, self.section)
+
+
+class NoPra(SenderIDError, ValueError):
+    """A message has no Purported Responsible Address (RFC 4407 2, step 6).
+
+    reason        the results.PraFailure
+    header        the name of the field that was taken and cannot be used, in lower case, or None
+    header_index  its position among the fields, from 0, or None
+    """
+
+    def __init__(
+        self, reason: str, header: str | None = None, header_index: int | None = None
+    ) -> None:
+        where = f" in {header} (field {header_index})" if header else ""
+        super().__init__(f"no Purported Responsible Address: {reason}{where}")
+        self.reason = reason
+        self.header = header
+        self.header_index = header_index
+
+    def __reduce__(self) -> tuple[type[NoPra], tuple[str, str | None, int | None]]:
+        return type(self), (self.reason, self.header, self.header_index)
 
 
 class ZoneError(SenderIDError, ValueError):

@@ -1,12 +1,23 @@
-"""Names that are not ASCII: from U-labels to A-labels (RFC 7208 4.3, RFC 8616 4).
+"""Identities that need more than octets: A-labels (RFC 7208 4.3, RFC 8616 4), and the PRA's face.
 
-What may live here: what the core cannot do on octets alone. The rest of the way from HELO and
-MAIL FROM to <domain> and <sender> is in src/identities.pyx, since every check takes it.
+What may live here: what the core cannot do by itself. The rest of the way from HELO, MAIL FROM and
+header fields to <domain> and <sender> is in src/, since every check takes it.
 """
 
 from __future__ import annotations
 
-__all__ = ["a_labels"]
+from senderid_fast._core.pra import Pra, extract
+
+__all__ = ["a_labels", "extract_pra"]
+
+
+def extract_pra(headers: bytes | bytearray | memoryview) -> Pra:
+    """The Purported Responsible Address of a message (RFC 4407 2).
+
+    headers  octets of the header section; what follows its end is not looked at
+    Raises NoPra, which says why there is none, and InputError for other types.
+    """
+    return extract(headers, a_labels)
 
 
 def a_labels(text: bytes) -> bytes:

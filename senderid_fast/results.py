@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from enum import StrEnum
 
-__all__ = ["Reason", "Result", "Scope"]
+__all__ = ["PraFailure", "Reason", "Result", "Scope"]
 
 
 class Result(StrEnum):
@@ -30,6 +30,18 @@ class Scope(StrEnum):
     SPF = "spf"
     MFROM = "mfrom"
     PRA = "pra"
+
+
+class PraFailure(StrEnum):
+    """Why a message has no Purported Responsible Address (RFC 4407 2, step 6)."""
+
+    NO_HEADER = "no-header"  #: no Resent-Sender, Resent-From, Sender or From that is not empty
+    MULTIPLE_SENDER = "multiple-sender"  #: more than one Sender field (step 3)
+    MULTIPLE_FROM = "multiple-from"  #: more than one From field (step 4)
+    MULTIPLE_MAILBOXES = "multiple-mailboxes"  #: the field that counts holds more than one (step 5)
+    NO_DOMAIN = "no-domain"  #: its mailbox has no domain name (step 5)
+    GROUP = "group"  #: it holds a group (step 5)
+    MALFORMED = "malformed"  #: it cannot be read as a mailbox (step 5)
 
 
 class Reason(StrEnum):
@@ -60,3 +72,7 @@ class Reason(StrEnum):
     INCLUDE_NONE = "include-without-record"  #: the included domain has no record (5.2)
     REDIRECT_NONE = "redirect-without-record"  #: the redirect's domain has no record (6.1)
     INVALID_TARGET = "invalid-target-name"  #: redirect to a malformed name (6.1)
+    # none, of the PRA
+    NO_PRA = "no-pra"  #: the message has no Purported Responsible Address (RFC 4407 2)
+    # fail, of the PRA
+    SUBMITTER_MISMATCH = "submitter-mismatch"  #: SUBMITTER is not the PRA (RFC 4405 4.2)

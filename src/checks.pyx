@@ -10,28 +10,33 @@ from cpython.bytes cimport PyBytes_AS_STRING, PyBytes_GET_SIZE
 from cpython.unicode cimport PyUnicode_AsUTF8AndSize
 from libc.stdint cimport int64_t, uint8_t
 from libc.stdlib cimport free, realloc
-from libc.string cimport memcpy, memset
+from libc.string cimport memcmp, memcpy, memset
 
 from senderid_fast._core.answerdata cimport STATUS_NXDOMAIN, AnswerData, answer_compile, answer_release
 from senderid_fast._core.answers cimport AnswerStore
 from senderid_fast._core.cidr cimport FAMILY_NONE, address_from_octets, address_parse
 from senderid_fast._core.asking cimport (
-    MISSING, REASON_INVALID_DOMAIN, REASON_NO_IDENTITY, REASON_TIME_LIMIT, RESULT_NONE, RESULT_TEMPERROR,
+    MISSING, REASON_INVALID_DOMAIN, REASON_NO_IDENTITY, REASON_NO_PRA, REASON_SUBMITTER_MISMATCH,
+    REASON_TIME_LIMIT, RESULT_FAIL, RESULT_NONE, RESULT_TEMPERROR,
     CheckData, LimitsData,
 )
 from senderid_fast._core.evaluator cimport evaluate
 from senderid_fast._core.identities cimport (
-    IDENTITY_ABSENT, IDENTITY_OK, MAILBOX_MAX, Identity, identity_of_domain, identity_of_helo,
-    identity_of_mail_from, identity_of_sender,
+    IDENTITY_ABSENT, IDENTITY_MISMATCH, IDENTITY_NO_PRA, IDENTITY_OK, MAILBOX_MAX, Identity, identity_of_domain, identity_of_helo,
+    identity_of_mail_from, identity_of_pra, identity_of_sender,
 )
 from senderid_fast._core.macros cimport EXPLANATION_MAX
 from senderid_fast._core.records cimport record_release
+from senderid_fast._core.pra cimport Pra, pra_of, section_of
 from senderid_fast._core.recorder cimport Recorder, recorder_clear, recorder_free, recorder_steps
 from senderid_fast._core.terms cimport octets_of_text
-from senderid_fast._core.verdict cimport KIND_HELO, KIND_HOST, KIND_MAIL_FROM, verdict_of
+from senderid_fast._core.verdict cimport KIND_HELO, KIND_HOST, KIND_MAIL_FROM, KIND_PRA, verdict_of
 
 from senderid_fast.errors import InputError
 from senderid_fast.questions import Question, RRType
+
+cdef enum:
+    SCOPE_NUMBER_PRA = 2    # position in results.Scope
 
 cdef extern from "Python.h":
     bint PyUnicode_IS_COMPACT_ASCII(object text) noexcept
@@ -83,6 +88,14 @@ cdef class Evaluator:
         if mail_from is None:
             raise InputError("mail_from", 'must be str or bytes ("" for a null reverse-path), is None')
         return begin(self, KIND_MAIL_FROM, ip, None, mail_from, helo, 0, now, traced)
+
+    def check_pra(self, ip, headers, helo, submitter, int64_t now, bint traced=False):
+        """The PRA of a header section (RFC 4407 2), under scope pra (RFC 4406 4). submitter, if it is
+        given, has to be that PRA (RFC 4405 4.2)."""
+        cdef Pra pra = pra_of(section_of(headers), self.a_labels)
+        if submitter is not None:
+            pra.mismatched = not is_submitter(self, pra, submitter)
+        return begin(self, KIND_PRA, ip, pra, None, helo, SCOPE_NUMBER_PRA, now, traced)
 
     def rehearse(self, ip, mail_from, helo, int64_t now, int count):
         """Evaluate one MAIL FROM check count times without the GIL, for benchmarks of the evaluator
@@ -162,7 +175,10 @@ cdef tuple prepare(Evaluator evaluator, CheckData *check, Identity *identity, in
     # RFC 8616 4: a HELO name comes as A-labels, or it is no domain name.
     kept_helo = view_of(helo, "helo", &helo_view, None)
     kept_domain = kept_sender = None
-    if kind == KIND_MAIL_FROM:
+    if kind == KIND_PRA:
+        kept_domain = domain
+        identity_of_given(<Pra>domain, identity)
+    elif kind == KIND_MAIL_FROM:
         kept_sender = view_of(sender, "mail_from", &sender_view, evaluator.a_labels)
         identity_of_mail_from(sender_view.at, sender_view.length, helo_view.at, helo_view.length, identity)
     elif kind == KIND_HELO:
@@ -176,6 +192,7 @@ cdef tuple prepare(Evaluator evaluator, CheckData *check, Identity *identity, in
                 sender_view.length = MAILBOX_MAX
         identity_of_sender(sender_view.at, sender_view.length, identity)
         identity_of_domain(domain_view.at, domain_view.length, identity)
+    memset(&check.values, 0, sizeof(check.values))
     memcpy(check.domain, identity.domain, identity.domain_length)
     check.domain_length = identity.domain_length
     check.domain_hash = identity.domain_hash
@@ -203,10 +220,45 @@ cdef tuple prepare(Evaluator evaluator, CheckData *check, Identity *identity, in
     return kept_domain, kept_sender, kept_helo
 
 
+cdef bint is_submitter(Evaluator evaluator, Pra pra, submitter) except -1:
+    # RFC 5321 2.4: local parts are compared with their case, domains without.
+    cdef View view
+    cdef Identity identity
+    cdef int length
+    kept = view_of(submitter, "submitter", &view, evaluator.a_labels)
+    if pra.ascii_domain is None or view.length > MAILBOX_MAX:
+        return kept is None
+    identity_of_mail_from(view.at, view.length, NULL, 0, &identity)
+    length = pra.data.mailbox.unquoted_length
+    return (view.length > 0 and identity.local_length == length
+            and memcmp(identity.sender, pra.data.mailbox.unquoted, length) == 0
+            and (<const char *>identity.domain)[:identity.domain_length] == pra.ascii_domain)
+
+
+cdef void identity_of_given(Pra pra, Identity *identity):
+    if pra.ascii_domain is None or pra.mismatched:
+        identity.fault = IDENTITY_NO_PRA if pra.ascii_domain is None else <int>IDENTITY_MISMATCH
+        identity.domain_length = identity.sender_length = identity.local_length = 0
+        identity.sender = identity.room
+        identity.local_is_ascii = True
+        return
+    identity_of_pra(pra.data.mailbox.unquoted, pra.data.mailbox.unquoted_length,
+                    <const uint8_t *>PyBytes_AS_STRING(pra.ascii_domain), PyBytes_GET_SIZE(pra.ascii_domain),
+                    identity)
+
+
 cdef void refuse(CheckData *check, int fault) noexcept nogil:
     # 4.3: none, without a question.
     check.result = RESULT_NONE
-    check.reason = REASON_NO_IDENTITY if fault == IDENTITY_ABSENT else REASON_INVALID_DOMAIN
+    if fault == IDENTITY_ABSENT:
+        check.reason = REASON_NO_IDENTITY
+    elif fault == IDENTITY_NO_PRA:
+        check.reason = REASON_NO_PRA
+    elif fault == IDENTITY_MISMATCH:
+        check.result = RESULT_FAIL                 # RFC 4405 4.2: the message must be rejected
+        check.reason = REASON_SUBMITTER_MISMATCH
+    else:
+        check.reason = REASON_INVALID_DOMAIN
     check.lookups = check.void_lookups = check.place_length = check.target_length = 0
     check.record = NULL
     check.trouble = NULL

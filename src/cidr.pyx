@@ -132,6 +132,17 @@ cdef inline void unmap(u128 ip6, Address *out) noexcept nogil:
         out.family = FAMILY_IP6
 
 
+cdef bint zone_is_valid(const uint8_t *zone, size_t length) noexcept nogil:
+    # ZoneID = 1*( unreserved / pct-encoded )                                        RFC 6874 2
+    cdef size_t i
+    cdef uint8_t c
+    for i in range(length):
+        c = zone[i]
+        if not (hex_value(c) >= 0 or <uint8_t>((c | 32) - c'a') < 26 or c in (c'-', c'.', c'_', c'~', c'%')):
+            return False
+    return length > 0
+
+
 cdef bint address_parse(const uint8_t *text, size_t length, Address *out) noexcept nogil:
     """The address of a client, IPv4-mapped ones as IPv4. A zone ("%eth0") is of no meaning here."""
     cdef u128 ip6
@@ -144,7 +155,7 @@ cdef bint address_parse(const uint8_t *text, size_t length, Address *out) noexce
         return False
     for i in range(length):
         if text[i] == c'%':
-            if i + 1 == length:
+            if not zone_is_valid(text + i + 1, length - i - 1):
                 return False
             length = i
             break

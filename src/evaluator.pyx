@@ -204,7 +204,11 @@ cdef int record_of_host(CheckData *check, const Target *host, RecordData **recor
         return RESULT_TEMPERROR
     if answer.status == STATUS_NXDOMAIN:
         # RFC 4406 4.3: under pra a domain that does not exist is fail.
-        return ended(check, RESULT_FAIL if check.scope == SCOPE_NUMBER_PRA else <int>RESULT_NONE, REASON_NO_DOMAIN)
+        outcome = RESULT_FAIL if check.scope == SCOPE_NUMBER_PRA else <int>RESULT_NONE
+        ended(check, outcome, REASON_NO_DOMAIN)
+        check.place_length = host.length
+        memcpy(check.place, host.name, host.length)
+        return outcome
     if answer.status != STATUS_OK:
         return ended(check, RESULT_NONE, REASON_NO_RECORD)
     selected = &answer.scopes[check.scope]
@@ -391,6 +395,8 @@ cdef int explain(CheckData *check, RecordData *record, const Target *host, uint8
     if outcome == ASK_ERROR or answer.status != STATUS_OK or answer.text == NULL:
         return 0
     outcome = text_uses(answer.text, <int>answer.text_length)
+    if outcome < 0:
+        return 0                                          # 6.2: nothing of a broken text is expanded
     if outcome & USES_SENDER and not check.local_is_ascii:
         return 0                                          # RFC 8616 4, and 6.2: ASCII only
     if outcome & USES_P and set_validated(check, host) == ASK_MISSING:

@@ -90,6 +90,20 @@ cdef void set_sender(const uint8_t *sender, size_t at, size_t length, Identity *
     out.sender_length = <int>length
 
 
+cdef void identity_of_pra(const uint8_t *local, size_t length, const uint8_t *domain, size_t domain_length,
+                          Identity *out) noexcept nogil:
+    """RFC 4406 4.1: <domain> and <sender> are those of the PRA; local is the text of its local part.
+
+    The local part is at most MAILBOX_MAX octets.
+    """
+    identity_of_domain(domain, domain_length, out)
+    if length == 0:
+        postmaster(domain, domain_length, out)
+        return
+    out.local_is_ascii = sf_is_ascii(local, length)
+    compose(local, length, domain, domain_length, out)
+
+
 cdef void identity_of_helo(const uint8_t *helo, size_t length, Identity *out) noexcept nogil:
     """2.3: <domain> is the HELO name, <sender> is postmaster at it."""
     if length > MAILBOX_MAX:

@@ -285,11 +285,9 @@ cdef int macro_expand_name(const uint8_t *text, const Piece *pieces, int count, 
     sink.lost = False
     for i in range(count):
         put_piece(&sink, text, &pieces[i], values, domain, domain_length)
+    # 7.3: over 253 octets, not counting a trailing dot, whole labels go from the left.
     length = sink.length
-    if length > 1 and room[length - 1] == c'.':
-        length -= 1                              # 7.3: a trailing dot is accepted and not counted
-    # 7.3: over 253 octets, whole labels go from the left.
-    while length - start > NAME_MAX:
+    while length - start - (length > 0 and room[length - 1] == c'.') > NAME_MAX:
         while start < length and room[start] != c'.':
             start += 1
         if start == length:
@@ -340,12 +338,12 @@ cdef int macro_expand_text(const uint8_t *text, int length, const MacroValues *v
 
 
 cdef int text_uses(const uint8_t *text, int length) noexcept nogil:
-    """What the text of an explanation draws on (MacroUse); 0 if its syntax is wrong."""
+    """What the text of an explanation draws on (MacroUse); -1 if its syntax is wrong."""
     cdef int count, uses = 0, error_at
     if length > EXPLANATION_TEXT_MAX:
-        return 0
+        return -1
     if macro_parse(text, 0, length, True, NULL, &count, &uses, &error_at) != MACRO_OK:
-        return 0
+        return -1
     return uses
 
 

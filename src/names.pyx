@@ -40,11 +40,12 @@ cdef int name_normalise(const uint8_t *text, size_t length, uint8_t *out) noexce
 cdef bint toplabel_is_valid(const uint8_t *label, size_t length) noexcept nogil:
     """toplabel = ( *alphanum ALPHA *alphanum ) / ( 1*alphanum "-" *( alphanum / "-" ) alphanum )
 
-    RFC 7208 7.1. Letters, digits and inner hyphens, not all digits.
+    RFC 7208 7.1. Letters, digits and inner hyphens, not all digits; of any length, which is not a
+    matter of the grammar.
     """
     cdef size_t i
     cdef uint8_t all = SF_LABEL | SF_DIGIT
-    if length == 0 or length > LABEL_MAX or label[0] == c'-' or label[length - 1] == c'-':
+    if length == 0 or label[0] == c'-' or label[length - 1] == c'-':
         return False
     for i in range(length):
         all &= sf_class[label[i]]

@@ -9,20 +9,23 @@ from libc.stdint cimport uint8_t
 from libc.string cimport memcmp
 
 from senderid_fast._core.answerdata cimport answer_release
-from senderid_fast._core.asking cimport REASON_SYNTAX_ERROR, CheckData
+from senderid_fast._core.asking cimport REASON_NO_PRA, REASON_SYNTAX_ERROR, CheckData
 from senderid_fast._core.identities cimport (
-    MAILBOX_MAX, Identity, identity_of_domain, identity_of_helo, identity_of_mail_from, identity_of_sender,
+    MAILBOX_MAX, Identity, identity_of_domain, identity_of_helo, identity_of_mail_from, identity_of_pra,
+    identity_of_sender,
 )
+from senderid_fast._core.pra cimport Pra
 from senderid_fast._core.records cimport record_release
 from senderid_fast._core.terms cimport fault_of, octets_of_text
 
 from senderid_fast.questions import RRType
-from senderid_fast.results import Reason, Result, Scope
+from senderid_fast.results import PraFailure, Reason, Result, Scope
 
 cdef tuple RESULTS = tuple(Result)
 cdef tuple REASONS = tuple(Reason)
 cdef tuple SCOPES = tuple(Scope)
-cdef tuple IDENTITIES = ("host", "helo", "mailfrom")
+cdef tuple FAILURES = tuple(PraFailure)
+cdef tuple IDENTITIES = ("host", "helo", "mailfrom", "pra")
 
 # How each reason is said; the words in braces are filled in by Verdict.detail.
 cdef dict SENTENCES = {
@@ -30,7 +33,7 @@ cdef dict SENTENCES = {
     Reason.DEFAULT: "nothing in the record of {place} matches",
     Reason.NO_IDENTITY: "the session gave no domain to check",
     Reason.INVALID_DOMAIN: "{given} is not a domain name of several labels",
-    Reason.NO_DOMAIN: "{domain} does not exist",
+    Reason.NO_DOMAIN: "{place} does not exist",
     Reason.NO_RECORD: "{domain} has no {scope} record",
     Reason.DNS_ERROR: "DNS error for {question}{because}",
     Reason.DNS_TIMEOUT: "no answer from DNS to {question}{because}",
@@ -45,6 +48,8 @@ cdef dict SENTENCES = {
     Reason.INCLUDE_NONE: "{term} of {place}: {target} has no {scope} record",
     Reason.REDIRECT_NONE: "{term} of {place}: {target} has no {scope} record",
     Reason.INVALID_TARGET: "{term} of {place} does not give a domain name",
+    Reason.NO_PRA: "the message has no Purported Responsible Address: {failure}",
+    Reason.SUBMITTER_MISMATCH: "SUBMITTER is not the Purported Responsible Address of the header",
 }
 
 
@@ -96,11 +101,18 @@ cdef str shown_words(bytes value):
     return "".join([c if c.isprintable() else ascii(c).strip("'") for c in value.decode("utf-8", "replace")])
 
 
-cdef void identify(Identity *out, int kind, bytes domain, bytes sender, bytes helo):
-    if kind == 0:
+cdef void identify(Identity *out, int kind, given, bytes sender, bytes helo):
+    cdef bytes domain = b"" if kind == KIND_PRA else octets(given)
+    cdef Pra pra
+    if kind == KIND_PRA:
+        pra = given
+        domain = pra.ascii_domain or b""
+        identity_of_pra(pra.data.mailbox.unquoted, pra.data.mailbox.unquoted_length if domain else 0,
+                        <const uint8_t *><const char *>domain, len(domain), out)
+    elif kind == KIND_HOST:
         identity_of_sender(<const uint8_t *><const char *>sender, min(len(sender), MAILBOX_MAX), out)
         identity_of_domain(<const uint8_t *><const char *>domain, len(domain), out)
-    elif kind == 1:
+    elif kind == KIND_HELO:
         identity_of_helo(<const uint8_t *><const char *>helo, len(helo), out)
     else:
         identity_of_mail_from(<const uint8_t *><const char *>sender, len(sender),
@@ -115,7 +127,7 @@ cdef class Verdict:
     result         sf.Result
     reason         sf.Reason: why
     scope          sf.Scope: which records applied
-    identity       "helo", "mailfrom", or "host" for a plain check_host()
+    identity       "helo", "mailfrom", "pra", or "host" for a plain check_host()
     domain         the domain that was checked, in lower case; as given if it is none
     sender         the <sender> of check_host(), such as "postmaster@helo.example"
     mechanism      text of the term that decided, or that ended the check by an error; None if no
@@ -123,6 +135,7 @@ cdef class Verdict:
     explanation    text of exp= (RFC 7208 6.2), None if there is none. It is the domain owner's
                    text: visible ASCII and spaces only, at most 4096 octets
     detail         one sentence for people
+    pra, pra_failure        of the identity "pra": the Pra, or why there is none
     lookups, void_lookups   as RFC 7208 4.6.4 counts them
     """
 
@@ -150,7 +163,7 @@ cdef class Verdict:
 
     @property
     def identity(self):
-        """Which identity was checked: "helo", "mailfrom", or "host" for a plain check_host()."""
+        """Which identity was checked: "helo", "mailfrom", "pra", or "host" for a plain check_host()."""
         return IDENTITIES[self._kind]
 
     @property
@@ -172,24 +185,30 @@ cdef class Verdict:
     def domain(self):
         """The domain that was checked; as given if it is no domain."""
         cdef Identity identity
-        cdef bytes given
+        cdef bytes given, sender = octets(self._sender), helo = octets(self._helo)
         if self._texts is not None:
             return self._texts[0]
-        identify(&identity, self._kind, octets(self._domain), octets(self._sender), octets(self._helo))
+        identify(&identity, self._kind, self._domain, sender, helo)
         if identity.domain_length:
             return (<const char *>identity.domain)[:identity.domain_length].decode("ascii")
-        given = octets(self._domain) if self._kind == 0 else octets(self._helo)
-        if self._kind == 2 and octets(self._sender).strip(b"<>"):
-            given = octets(self._sender).strip(b"<>").rpartition(b"@")[2]
+        if self._kind == KIND_PRA:
+            return ""
+        given = octets(self._domain) if self._kind == KIND_HOST else helo
+        if self._kind == KIND_MAIL_FROM and sender.strip(b"<>"):
+            given = sender.strip(b"<>").rpartition(b"@")[2]
         return text_of(given)
 
     @property
     def sender(self):
         """The <sender> that was checked: a mailbox."""
         cdef Identity identity
+        # identity.sender may point into these.
+        cdef bytes sender = octets(self._sender), helo = octets(self._helo)
         if self._texts is not None:
             return self._texts[1]
-        identify(&identity, self._kind, octets(self._domain), octets(self._sender), octets(self._helo))
+        if self._reason == REASON_NO_PRA:
+            return ""
+        identify(&identity, self._kind, self._domain, sender, helo)
         return text_of((<const char *>identity.sender)[:identity.sender_length])
 
     @property
@@ -204,13 +223,31 @@ cdef class Verdict:
         return (<const char *>self.record.text)[at:at + self.record.terms[self.term].length].decode("ascii")
 
     @property
+    def pra(self):
+        """The Pra that was checked (RFC 4407 2); None for other identities, and if there is none."""
+        if self._texts is not None:
+            return self._texts[4]
+        if self._kind != KIND_PRA or self._reason == REASON_NO_PRA:
+            return None
+        return self._domain
+
+    @property
+    def pra_failure(self):
+        """The PraFailure: why the message has no PRA; None if it has one, and for other identities."""
+        if self._texts is not None:
+            return self._texts[5]
+        if self._reason != REASON_NO_PRA:
+            return None
+        return FAILURES[(<Pra>self._domain).data.outcome - 1]
+
+    @property
     def detail(self):
         """One sentence for people that says why."""
         cdef str because = ""
         if self._texts is not None:
             return self._texts[3]
         domain = shown(octets(self.domain))
-        words = {"domain": domain, "place": domain, "given": f"'{domain}'"}
+        words = {"domain": domain, "place": domain, "given": f"'{domain}'", "failure": self.pra_failure}
         words.update(zip(("lookups", "void_lookups", "mx_names", "ptr_names", "seconds"), self._limits))
         words["term"] = f'"{self.mechanism}"'
         words["scope"] = {"spf": "SPF", "mfrom": "Sender ID", "pra": "Sender ID"}[self.scope]
@@ -238,11 +275,16 @@ cdef class Verdict:
             "identity": self.identity, "domain": self.domain, "sender": self.sender,
             "mechanism": self.mechanism, "explanation": self.explanation, "detail": self.detail,
             "lookups": self.lookups, "void_lookups": self.void_lookups,
+            "pra": None if self.pra is None else {
+                "header": self.pra.header, "header_index": self.pra.header_index, "mailbox": self.pra.mailbox,
+            },
+            "pra_failure": None if self.pra_failure is None else str(self.pra_failure),
         }
 
     cdef tuple _fields(self):
         return (self._result, self._reason, self._scope, self._kind, self._lookups, self._void_lookups,
-                self._explanation, (self.domain, self.sender, self.mechanism, self.detail))
+                self._explanation,
+                (self.domain, self.sender, self.mechanism, self.detail, self.pra, self.pra_failure))
 
     def __eq__(self, other):
         if not isinstance(other, Verdict):
@@ -265,7 +307,7 @@ def restore(tuple fields not None):
     cdef int result, reason, scope, kind
     result, reason, scope, kind, verdict._lookups, verdict._void_lookups, explanation, texts = fields
     if not (0 <= result < len(RESULTS) and 0 <= reason < len(REASONS) and 0 <= scope < len(SCOPES)
-            and 0 <= kind < len(IDENTITIES) and len(texts) == 4):
+            and 0 <= kind < len(IDENTITIES) and len(texts) == 6):
         raise ValueError("not the fields of a Verdict")
     verdict._result, verdict._reason = <uint8_t>result, <uint8_t>reason
     verdict._scope, verdict._kind = <uint8_t>scope, <uint8_t>kind

@@ -39,6 +39,8 @@ cdef enum ReasonNumber:
     REASON_INCLUDE_NONE
     REASON_REDIRECT_NONE
     REASON_INVALID_TARGET
+    REASON_NO_PRA
+    REASON_SUBMITTER_MISMATCH
 
 cdef enum:
     MISSING = -1            # instead of a result: an answer is not known yet

@@ -51,6 +51,15 @@ class Evaluator:
     def check_mail_from(
         self, ip: _Address, mail_from: _Text, helo: _Text | None, now: int, traced: bool = False
     ) -> Verdict | Check: ...
+    def check_pra(
+        self,
+        ip: _Address,
+        headers: bytes | bytearray | memoryview,
+        helo: _Text | None,
+        submitter: _Text | None,
+        now: int,
+        traced: bool = False,
+    ) -> Verdict | Check: ...
     def rehearse(
         self, ip: _Address, mail_from: _Text, helo: _Text | None, now: int, count: int
     ) -> int: ...

@@ -9,6 +9,8 @@ cdef enum IdentityFault:
     IDENTITY_OK
     IDENTITY_ABSENT           # no domain was given
     IDENTITY_INVALID          # it is malformed, or not multi-label
+    IDENTITY_NO_PRA           # the message gives no PRA
+    IDENTITY_MISMATCH         # SUBMITTER is another mailbox
 
 ctypedef struct Identity:
     const uint8_t *sender     # local part, "@", domain; points into the input or into room
@@ -23,6 +25,8 @@ ctypedef struct Identity:
 
 cdef void identity_of_domain(const uint8_t *domain, size_t length, Identity *out) noexcept nogil
 cdef void identity_of_sender(const uint8_t *sender, size_t length, Identity *out) noexcept nogil
+cdef void identity_of_pra(const uint8_t *local, size_t length, const uint8_t *domain, size_t domain_length,
+                          Identity *out) noexcept nogil
 cdef void identity_of_helo(const uint8_t *helo, size_t length, Identity *out) noexcept nogil
 cdef void identity_of_mail_from(const uint8_t *text, size_t length, const uint8_t *helo, size_t helo_length,
                                 Identity *out) noexcept nogil

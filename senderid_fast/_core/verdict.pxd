@@ -10,6 +10,7 @@ cdef enum IdentityKind:
     KIND_HOST
     KIND_HELO
     KIND_MAIL_FROM
+    KIND_PRA
 
 cdef class Verdict:
     cdef RecordData *record
@@ -21,14 +22,14 @@ cdef class Verdict:
     cdef uint8_t _kind
     cdef uint16_t _lookups
     cdef uint16_t _void_lookups
-    cdef object _domain         # as given, until it is asked for
+    cdef object _domain         # as given, until it is asked for; of a PRA: the Pra
     cdef object _sender
     cdef object _helo
     cdef object _explanation    # str or None
     cdef object _place          # bytes or None: the domain whose record decided, and
     cdef object _target         # bytes or None: the name it was about
     cdef object _limits         # tuple of the limits, for the sentence
-    cdef tuple _texts           # domain, sender, mechanism, detail of a verdict that was unpickled
+    cdef tuple _texts           # domain, sender, mechanism, detail, pra, pra_failure, if unpickled
     cdef tuple _fields(self)
 
 cdef Verdict verdict_of(CheckData *check, int kind, domain, sender, helo, explanation, tuple limits)

@@ -1,0 +1,238 @@
+"""AsyncEngine: the driver for asyncio. It hands a check to the core, and gets it what it asks for.
+
+What may live here: the loop that awaits. Its names and their meaning are those of Engine.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from time import monotonic_ns
+from typing import TYPE_CHECKING, Self, cast
+
+from senderid_fast._core.checks import Check
+from senderid_fast._core.verdict import Verdict
+from senderid_fast.engine_base import EngineBase, client_behind, scope_number
+from senderid_fast.messages import MessageVerdict, Relays
+from senderid_fast.questions import Answer, Question, Status
+from senderid_fast.results import Scope
+from senderid_fast.tracing import Trace, tree
+
+if TYPE_CHECKING:
+    import asyncio
+
+    from senderid_fast.engine_base import Address, Octets, Text
+
+__all__ = ["AsyncEngine"]
+
+
+class AsyncEngine(EngineBase):
+    """Engine for asyncio: the same names, awaited. One may be shared by any number of tasks.
+
+        async with AsyncEngine() as engine:
+            verdict = await engine.check_mail_from("192.0.2.1", "user@example.com")
+
+    resolver  an object with resolve_async(question, timeout); one that has only resolve is called
+              in a thread
+
+    Cancelling a check leaves nothing behind: a question that nobody else waits for is cancelled.
+    """
+
+    async def __aenter__(self) -> Self:
+        return self
+
+    async def __aexit__(self, *exc_info: object) -> None:
+        await self.close()
+
+    async def close(self) -> None:
+        """Forget all answers and cancel what is still asked. The engine may be used again."""
+        import asyncio
+
+        loop = id(asyncio.get_running_loop())
+        tasks = [flight.task for (of, _), flight in self._flights.items() if of == loop]
+        for task in tasks:
+            task.cancel()
+        if tasks:
+            await asyncio.wait(tasks)
+        self.clear()
+
+    async def check_host(
+        self,
+        ip: Address,
+        domain: Text,
+        sender: Text | None = None,
+        helo: Text | None = None,
+        scope: Scope = Scope.SPF,
+    ) -> Verdict:
+        """As Engine.check_host."""
+        now = monotonic_ns()
+        found = self._evaluator.check_host(ip, domain, sender, helo, scope_number(scope), now)
+        return found if type(found) is Verdict else await self._finish(found, now)
+
+    async def check_helo(self, ip: Address, helo: Text | None) -> Verdict:
+        """As Engine.check_helo."""
+        now = monotonic_ns()
+        found = self._evaluator.check_helo(ip, helo, now)
+        return found if type(found) is Verdict else await self._finish(found, now)
+
+    async def check_mail_from(
+        self, ip: Address, mail_from: Text, helo: Text | None = None
+    ) -> Verdict:
+        """As Engine.check_mail_from."""
+        now = monotonic_ns()
+        found = self._evaluator.check_mail_from(ip, mail_from, helo, now)
+        return found if type(found) is Verdict else await self._finish(found, now)
+
+    async def check_pra(
+        self,
+        ip: Address,
+        headers: Octets,
+        helo: Text | None = None,
+        submitter: Text | None = None,
+    ) -> Verdict:
+        """As Engine.check_pra."""
+        now = monotonic_ns()
+        found = self._evaluator.check_pra(ip, headers, helo, submitter, now)
+        return found if type(found) is Verdict else await self._finish(found, now)
+
+    async def check_message(
+        self,
+        ip: Address | None,
+        helo: Text | None,
+        mail_from: Text,
+        headers: Octets,
+        submitter: Text | None = None,
+        relays: Relays | None = None,
+    ) -> MessageVerdict:
+        """As Engine.check_message; what the identities ask is asked at the same time."""
+        import asyncio
+
+        client = None
+        if relays is not None:
+            client, ip, helo = client_behind(relays, ip, helo, headers)
+        if ip is None:
+            return MessageVerdict(None, None, None, None, client)
+        verdicts = await asyncio.gather(
+            self.check_helo(ip, helo),
+            self.check_mail_from(ip, mail_from, helo),
+            self.check_pra(ip, headers, helo, submitter),
+        )
+        return MessageVerdict(ip if type(ip) is str else str(ip), *verdicts, client)
+
+    async def trace_pra(
+        self,
+        ip: Address,
+        headers: Octets,
+        helo: Text | None = None,
+        submitter: Text | None = None,
+    ) -> Trace:
+        """As Engine.trace_pra."""
+        now = monotonic_ns()
+        return await self._trace(
+            self._evaluator.check_pra(ip, headers, helo, submitter, now, True), now
+        )
+
+    async def trace_host(
+        self,
+        ip: Address,
+        domain: Text,
+        sender: Text | None = None,
+        helo: Text | None = None,
+        scope: Scope = Scope.SPF,
+    ) -> Trace:
+        """As Engine.trace_host."""
+        now = monotonic_ns()
+        number = scope_number(scope)
+        return await self._trace(
+            self._evaluator.check_host(ip, domain, sender, helo, number, now, True), now
+        )
+
+    async def trace_helo(self, ip: Address, helo: Text | None) -> Trace:
+        """As Engine.trace_helo."""
+        now = monotonic_ns()
+        return await self._trace(self._evaluator.check_helo(ip, helo, now, True), now)
+
+    async def trace_mail_from(
+        self, ip: Address, mail_from: Text, helo: Text | None = None
+    ) -> Trace:
+        """As Engine.trace_mail_from."""
+        now = monotonic_ns()
+        return await self._trace(
+            self._evaluator.check_mail_from(ip, mail_from, helo, now, True), now
+        )
+
+    async def _trace(self, check: Check | Verdict, began: int) -> Trace:
+        assert isinstance(check, Check)
+        verdict = await self._finish(check, began)
+        return Trace(verdict, tree(check.steps()))
+
+    def _forget_flights(self) -> None:
+        self._flights: dict[tuple[int, Question], _AsyncFlight] = {}
+
+    async def _finish(self, check: Check, began: int) -> Verdict:
+        """The driver: as Engine._finish, awaiting."""
+        end = began + self._nanoseconds
+        while check.question is not None:
+            answer = await self._ask(check.question, end)
+            if answer is None or monotonic_ns() >= end:
+                return check.expire()
+            self._take(check, answer)
+        return cast(Verdict, check.verdict)
+
+    async def _ask(self, question: Question, end: int) -> Answer | None:
+        """The answer, asked once for all tasks that want it; None if the time is over."""
+        import asyncio
+
+        loop = asyncio.get_running_loop()
+        key = id(loop), question
+        while (left := end - monotonic_ns()) > 0:
+            flight = self._flights.get(key)
+            if flight is None:
+                task = loop.create_task(self._fly(question, left))
+                flight = self._flights[key] = _AsyncFlight(task, end)
+                task.add_done_callback(lambda done: self._land(key, done))
+            flight.waiting += 1
+            try:
+                done, _ = await asyncio.wait((flight.task,), timeout=left / 1e9)
+            finally:
+                flight.waiting -= 1
+                if not flight.waiting and not flight.task.done():
+                    self._land(key, flight.task)
+                    flight.task.cancel()
+            if not done:
+                break
+            if flight.task.cancelled():
+                return Answer(Status.ERROR, detail="the resolver was cancelled")
+            # A flight that began with less time than we have may have ended for lack of it.
+            if flight.end >= end or monotonic_ns() < flight.end:
+                return flight.task.result()
+        return None
+
+    def _land(self, key: tuple[int, Question], task: asyncio.Task[Answer]) -> None:
+        flight = self._flights.get(key)
+        if flight is not None and flight.task is task:
+            del self._flights[key]
+
+    async def _fly(self, question: Question, left: int) -> Answer:
+        import asyncio
+
+        self._asked += 1
+        resolver = self._the_resolver()
+        try:
+            if hasattr(resolver, "resolve_async"):
+                answer: Answer = await resolver.resolve_async(question, left / 1e9)
+            else:
+                answer = await asyncio.to_thread(resolver.resolve, question, left / 1e9)
+        except (KeyboardInterrupt, SystemExit, GeneratorExit, asyncio.CancelledError):
+            raise
+        except BaseException as error:  # noqa: BLE001 - a resolver may raise anything
+            answer = self._raised(error)
+        return self._count(answer)
+
+
+@dataclass(slots=True)
+class _AsyncFlight:
+    """A question that a task is asking for one check or several."""
+
+    task: asyncio.Task[Answer]
+    end: int  # until when, in nanoseconds
+    waiting: int = 0

@@ -1,0 +1,195 @@
+"""Pra, extract_pra and header_fields: header sections as Python sees them.
+
+What may live here: reading out what headers.pyx and mailboxes.pyx found. Names that are not ASCII
+become A-labels by a function of the caller's, since this needs tables that the core does not hold.
+"""
+
+cimport cython
+from libc.stdint cimport uint8_t
+from libc.stdlib cimport free, malloc
+
+from senderid_fast._core.headers cimport (
+    PRA_FAIL_MALFORMED, PRA_FOUND, PRA_NO_HEADER, FieldData, PraData, Scanner, pra_select, scanner_begin,
+    scanner_next,
+)
+from senderid_fast._core.names cimport NAME_BUFFER, name_normalise
+
+from senderid_fast.errors import InputError, NoPra
+from senderid_fast.results import PraFailure
+
+cdef tuple FAILURES = tuple(PraFailure)
+cdef tuple HEADERS = ("resent-sender", "resent-from", "sender", "from")
+
+
+cdef str text_of(bytes octets):
+    return octets.decode("utf-8", "surrogateescape")
+
+
+cdef int index_of(bytes section, const uint8_t *name):
+    """The position of a field among the fields of its section, from 0."""
+    cdef Scanner scanner
+    cdef FieldData field
+    cdef int index = 0
+    scanner_begin(&scanner, <const uint8_t *><const char *>section, len(section))
+    while scanner_next(&scanner, &field):
+        if field.name == name:
+            return index
+        index += 1
+    return -1
+
+
+@cython.no_gc
+cdef class Pra:
+    """The Purported Responsible Address of a message (RFC 4407 2).
+
+    header        the field it was taken from: "resent-sender", "resent-from", "sender" or "from"
+    header_index  the position of that field among the fields, from 0
+    mailbox       local part, "@" and domain, without comments and folding, else as written
+    local_part    the text of the local part, without quotes and backslashes
+    domain        in lower case, with A-labels, without a final dot
+    """
+
+    def __init__(self):
+        raise TypeError("a Pra comes from extract_pra() or from an Engine")
+
+    @property
+    def header(self):
+        """The name of the field it was taken from, in lower case."""
+        return HEADERS[self.data.header]
+
+    @property
+    def header_index(self):
+        """The position of that field among the fields of the section, from 0."""
+        return index_of(self.section, self.data.field.name)
+
+    @property
+    def mailbox(self):
+        """The mailbox as written, without comments and folding."""
+        return text_of((<const char *>self.data.mailbox.text)[:self.data.mailbox.length])
+
+    @property
+    def local_part(self):
+        """The text of the local part."""
+        return text_of((<const char *>self.data.mailbox.unquoted)[:self.data.mailbox.unquoted_length])
+
+    @property
+    def domain(self):
+        """The purported responsible domain (RFC 4405 1): lower case, A-labels."""
+        return self.ascii_domain.decode("ascii")
+
+    def __eq__(self, other):
+        if not isinstance(other, Pra):
+            return NotImplemented
+        return (self.header, self.mailbox) == (other.header, other.mailbox)
+
+    def __hash__(self):
+        return hash((self.header, self.mailbox))
+
+    def __repr__(self):
+        return f"<Pra {self.mailbox!a} from {self.header}>"
+
+    def __reduce__(self):
+        return restore, (self.header, self.mailbox, self.header_index, self.ascii_domain)
+
+
+def restore(str header not None, str mailbox not None, int index, bytes ascii_domain not None):
+    """A Pra as it was pickled: that of a section in which the field has the same place."""
+    cdef bytes section = b"X: x\n" * max(index, 0) + f"{header}: ".encode("ascii")
+    return extract(section + mailbox.encode("utf-8", "surrogateescape"), lambda written: ascii_domain)
+
+
+cdef Pra pra_of(bytes section, a_labels):
+    """What the section gives: a Pra whose data.outcome may be a failure."""
+    cdef Pra pra = Pra.__new__(Pra)
+    cdef uint8_t[NAME_BUFFER] name
+    cdef int length, start
+    pra.section = section
+    pra_select(<const uint8_t *><const char *>section, len(section), &pra.data)
+    if pra.data.outcome != PRA_FOUND:
+        return pra
+    start = pra.data.mailbox.local_length + 1
+    length = name_normalise(pra.data.mailbox.text + start, pra.data.mailbox.length - start, name)
+    domain = (<const char *>name)[:length]
+    if not domain.isascii() or length == 0:
+        written = (<const char *>pra.data.mailbox.text)[start:pra.data.mailbox.length]
+        converted = a_labels(written) if not written.isascii() else b""
+        length = name_normalise(<const uint8_t *><const char *>converted, len(converted), name)
+        domain = (<const char *>name)[:length]
+        if not length or not domain.isascii():
+            pra.data.outcome = PRA_FAIL_MALFORMED     # RFC 8616 4: what has no A-labels is no domain
+            return pra
+    pra.ascii_domain = domain
+    return pra
+
+
+cdef bytes section_of(headers):
+    if isinstance(headers, bytes):
+        return headers
+    if isinstance(headers, (bytearray, memoryview)):
+        return bytes(headers)
+    raise InputError("headers", f"must be the octets of a header section, is {type(headers).__name__}")
+
+
+cdef object no_pra(Pra pra):
+    """The exception that says why there is none."""
+    failure = FAILURES[pra.data.outcome - 1]
+    if pra.data.header == PRA_NO_HEADER:
+        return NoPra(failure)
+    return NoPra(failure, HEADERS[pra.data.header], index_of(pra.section, pra.data.field.name))
+
+
+def extract(headers, a_labels):
+    """extract_pra (senderid_fast.identities), given the function that makes A-labels."""
+    cdef Pra pra = pra_of(section_of(headers), a_labels)
+    if pra.data.outcome != PRA_FOUND:
+        raise no_pra(pra)
+    return pra
+
+
+def header_fields(headers):
+    """The fields of a header section from the top (RFC 5322 2.2): a list of (name, body, start, end).
+
+    name  as written; body  behind the colon, folds included, as octets; start and end  where the
+    field with its line end is in headers. The list ends where the header section does.
+    """
+    cdef bytes section = section_of(headers)
+    cdef const uint8_t *text = <const uint8_t *><const char *>section
+    cdef Scanner scanner
+    cdef FieldData field
+    cdef list fields = []
+    scanner_begin(&scanner, text, len(section))
+    while scanner_next(&scanner, &field):
+        fields.append((
+            (<const char *>field.name)[:field.name_length].decode("latin-1"),
+            (<const char *>field.body)[:field.body_length],
+            <Py_ssize_t>(field.name - text), <Py_ssize_t>(scanner.at - text),
+        ))
+    return fields
+
+
+def rehearse(list sections not None, int count):
+    """Choose the PRA of each section count times without the GIL, for benchmarks of that alone. How
+    many of the sections have one."""
+    cdef Py_ssize_t total = len(sections), i
+    cdef const uint8_t **texts = <const uint8_t **>malloc((total + 1) * sizeof(void *))
+    cdef size_t *lengths = <size_t *>malloc((total + 1) * sizeof(size_t))
+    cdef PraData data
+    cdef bytes section                            # the list keeps them all alive
+    cdef int found = 0
+    try:
+        if not texts or not lengths:
+            raise MemoryError
+        for i in range(total):
+            section = sections[i]
+            texts[i] = <const uint8_t *><const char *>section
+            lengths[i] = len(section)
+        with nogil:
+            for _ in range(count):
+                found = 0
+                for i in range(total):
+                    pra_select(texts[i], lengths[i], &data)
+                    found += data.outcome == PRA_FOUND
+    finally:
+        free(texts)
+        free(lengths)
+    return found

@@ -1,0 +1,19 @@
+"""The targets by name. Each takes any octets, and raises if a property does not hold."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+from fuzz.target_answers import answers
+from fuzz.target_checks import checks
+from fuzz.target_macros import macros
+from fuzz.target_tokenizer import tokenizer
+
+__all__ = ["TARGETS"]
+
+TARGETS: dict[str, Callable[[bytes], None]] = {
+    "tokenizer": tokenizer,
+    "macros": macros,
+    "checks": checks,
+    "answers": answers,
+}
