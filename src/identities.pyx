@@ -31,7 +31,8 @@ cdef void compose(const uint8_t *local, size_t local_length, const uint8_t *doma
         length = 0                        # only a domain that is refused anyway is that long
     memcpy(out.room, local, local_length)
     out.room[local_length] = c'@'
-    memcpy(out.room + local_length + 1, domain, length)
+    if length:
+        memcpy(out.room + local_length + 1, domain, length)
     out.sender = out.room
     out.local_length = <int>local_length
     out.sender_length = <int>(local_length + 1 + length)

@@ -192,7 +192,7 @@ cdef class Verdict:
         if identity.domain_length:
             return (<const char *>identity.domain)[:identity.domain_length].decode("ascii")
         if self._kind == KIND_PRA:
-            return ""
+            return text_of((<Pra>self._domain).ascii_domain or b"")
         given = octets(self._domain) if self._kind == KIND_HOST else helo
         if self._kind == KIND_MAIL_FROM and sender.strip(b"<>"):
             given = sender.strip(b"<>").rpartition(b"@")[2]

@@ -6,6 +6,7 @@ from collections.abc import Callable
 
 from fuzz.target_answers import answers
 from fuzz.target_checks import checks
+from fuzz.target_headers import headers
 from fuzz.target_macros import macros
 from fuzz.target_tokenizer import tokenizer
 
@@ -16,4 +17,5 @@ TARGETS: dict[str, Callable[[bytes], None]] = {
     "macros": macros,
     "checks": checks,
     "answers": answers,
+    "headers": headers,
 }
