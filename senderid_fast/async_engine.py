@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Self, cast
 
 from senderid_fast._core.checks import Check
 from senderid_fast._core.verdict import Verdict
-from senderid_fast.engine_base import EngineBase, client_behind, scope_number
+from senderid_fast.engine_base import EngineBase, address_text, client_behind, scope_number
 from senderid_fast.messages import MessageVerdict, Relays
 from senderid_fast.questions import Answer, Question, Status
 from senderid_fast.results import Scope
@@ -116,7 +116,7 @@ class AsyncEngine(EngineBase):
             self.check_mail_from(ip, mail_from, helo),
             self.check_pra(ip, headers, helo, submitter),
         )
-        return MessageVerdict(ip if type(ip) is str else str(ip), *verdicts, client)
+        return MessageVerdict(address_text(ip), *verdicts, client)
 
     async def trace_pra(
         self,

@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any, Self, cast
 
 from senderid_fast._core.checks import Check
 from senderid_fast._core.verdict import Verdict
-from senderid_fast.engine_base import EngineBase, client_behind, scope_number
+from senderid_fast.engine_base import EngineBase, address_text, client_behind, scope_number
 from senderid_fast.errors import InputError
 from senderid_fast.messages import MessageVerdict, Relays
 from senderid_fast.questions import Answer, Question
@@ -137,7 +137,7 @@ class Engine(EngineBase):
         if ip is None:
             return MessageVerdict(None, None, None, None, client)
         return MessageVerdict(
-            ip if type(ip) is str else str(ip),
+            ip if type(ip) is str else address_text(ip),
             self.check_helo(ip, helo),
             self.check_mail_from(ip, mail_from, helo),
             self.check_pra(ip, headers, helo, submitter),

@@ -31,7 +31,7 @@ if TYPE_CHECKING:
     Text = str | bytes
     Octets = bytes | bytearray | memoryview
 
-__all__ = ["EngineBase", "scope_number"]
+__all__ = ["EngineBase", "address_text", "client_behind", "scope_number"]
 
 _SCOPES = {scope: number for number, scope in enumerate(Scope)}
 
@@ -53,13 +53,24 @@ def scope_number(scope: str) -> int:
         raise InputError("scope", f"must be one of {', '.join(Scope)}, is {scope!r}") from None
 
 
+def address_text(ip: Address) -> str:
+    """The address as text; what is none is left to the check to refuse."""
+    if isinstance(ip, str):
+        return ip
+    if isinstance(ip, bytes) and len(ip) in (4, 16):
+        from ipaddress import ip_address
+
+        return str(ip_address(ip))
+    return str(ip)
+
+
 def client_behind(
     relays: Relays, ip: Address | None, helo: Text | None, headers: Octets
 ) -> tuple[Client, Address | None, Text | None]:
     """Who is to be checked when the connection may come from one's own relay: how that was found,
     the address (None: there is none to be believed) and the HELO name that belongs to it."""
     fields = [(name, body) for name, body, _, _ in header_fields(headers)]
-    connected = None if ip is None else str(ip)
+    connected = None if ip is None else address_text(ip)
     client = relays.client_of(connected, fields)
     if client.ip is None or client.ip != connected:
         helo = client.helo

@@ -1,0 +1,384 @@
+"""ReceiverPolicy, and decide(): from verdicts to what is done with a message.
+
+What may live here: the policy of a receiver and its application. No message and no connection is
+known here, and no check is made. Sender ID as Exchange Server has it is in exchange.py.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field, fields
+from typing import Protocol, Self, cast
+
+from senderid_fast._core.verdict import Verdict
+from senderid_fast.errors import InputError
+from senderid_fast.receiver.actions import (
+    Action,
+    Actions,
+    action_of,
+    flag,
+    known_keys,
+    mapping_of,
+    under,
+)
+from senderid_fast.receiver.escaping import visible
+from senderid_fast.receiver.overrides import TABLES, Cell, Cells, Override, Overrides, cells_of
+from senderid_fast.receiver.replies import Codes, Replies, Reply, ReplyTexts
+from senderid_fast.results import Reason, Result, Scope
+
+__all__ = [
+    "Action",
+    "Actions",
+    "Decision",
+    "Judgement",
+    "MessageLike",
+    "Override",
+    "ReceiverPolicy",
+    "decide",
+]
+
+# Nothing is refused unless the policy says so: RFC 7208 8 leaves it to the receiver, and a record
+# with an error, or a forwarder, is no reason to lose mail.
+_DEFAULTS = Actions(
+    none=Action.ACCEPT,
+    neutral=Action.ACCEPT,
+    pass_=Action.ACCEPT,
+    fail=Action.MARK,
+    softfail=Action.MARK,
+    temperror=Action.MARK,
+    permerror=Action.MARK,
+)
+_SEVERITY = {action: number for number, action in enumerate(Action)}
+# Of verdicts with equal consequences, that of MAIL FROM is the one to tell (RFC 7208 2.4).
+_ORDER = {"mailfrom": 0, "pra": 1, "helo": 2}
+_FAILURES = (Result.FAIL, Result.SOFTFAIL, Result.PERMERROR)
+
+
+class MessageLike(Protocol):
+    """The verdicts of a message; what check_message() of an engine returns is one."""
+
+    @property
+    def helo(self) -> Verdict | None: ...
+    @property
+    def mail_from(self) -> Verdict | None: ...
+    @property
+    def pra(self) -> Verdict | None: ...
+
+
+@dataclass(frozen=True, slots=True)
+class Judgement:
+    """What one verdict asks for.
+
+    identity  "helo", "mailfrom" or "pra"
+    result    its result
+    action    what the policy has for it
+    rule      the setting, such as "mailfrom.fail = reject (override 'partners')"
+    """
+
+    identity: str
+    result: Result
+    action: Action
+    rule: str
+
+
+@dataclass(frozen=True, slots=True)
+class Decision:
+    """What is to be done with a message.
+
+    action      Action
+    reply       Reply for reject and defer, else None
+    identity    of the verdict that decided; None if there is none
+    result      its result
+    reason      one sentence for people
+    would_be    the action without test_only
+    would_reply the reply without test_only
+    marks       a Judgement for each verdict whose action is not accept
+    skipped     the name of what exempts the message from its policy, or None
+    dropped     recipients that are not to get a message which others get (action discard)
+    """
+
+    action: Action
+    reply: Reply | None
+    identity: str | None
+    result: Result | None
+    reason: str
+    would_be: Action
+    would_reply: Reply | None = None
+    marks: tuple[Judgement, ...] = ()
+    skipped: str | None = None
+    dropped: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class ReceiverPolicy:
+    """What a receiver does about results. Nothing is refused by default.
+
+    helo, mailfrom, pra   Actions for each identity; what they leave out is accept for none,
+                          neutral and pass, and mark for fail, softfail, temperror and permerror
+    null_sender           Actions for the MAIL FROM identity of the null reverse-path, which is
+                          postmaster at the HELO name; what it leaves out is as in helo
+    no_pra                for a message without a Purported Responsible Address (RFC 4406 4)
+    overrides             Override for some clients, recipients or senders
+    check_authenticated   whether the policy is for clients that have authenticated themselves, too
+    test_only             decide, and say what would be done, but accept
+    replies               Replies: codes and texts
+
+    Raises InputError, which names the setting.
+    """
+
+    helo: Actions = field(default_factory=Actions)
+    mailfrom: Actions = field(default_factory=Actions)
+    pra: Actions = field(default_factory=Actions)
+    null_sender: Actions = field(default_factory=Actions)
+    no_pra: Action = Action.MARK
+    overrides: tuple[Override, ...] = ()
+    check_authenticated: bool = False
+    test_only: bool = False
+    replies: Replies = field(default_factory=Replies)
+    _cells: dict[Cell, Action] = field(init=False, repr=False, compare=False)
+    _overrides: Overrides = field(init=False, repr=False, compare=False)
+
+    def __post_init__(self) -> None:
+        for table in TABLES:
+            if not isinstance(getattr(self, table), Actions):
+                raise InputError(table, f"must be Actions, is {getattr(self, table)!r}")
+        object.__setattr__(self, "no_pra", action_of("no_pra", self.no_pra))
+        flag("check_authenticated", self.check_authenticated)
+        flag("test_only", self.test_only)
+        if not isinstance(self.replies, Replies):
+            raise InputError("replies", f"must be Replies, is {type(self.replies).__name__}")
+        overrides = tuple(self.overrides)
+        for at, override in enumerate(overrides):
+            if not isinstance(override, Override):
+                raise InputError(f"override[{at}]", f"must be an Override, is {override!r}")
+            if override.authenticated and not self.check_authenticated:
+                raise InputError(
+                    f"override[{at}].authenticated", "has no effect without check_authenticated"
+                )
+        # null_sender takes from helo what it leaves out, before the defaults take the rest.
+        filled = {"helo": self.helo.over(_DEFAULTS)}
+        filled["null_sender"] = self.null_sender.over(filled["helo"])
+        filled["mailfrom"] = self.mailfrom.over(_DEFAULTS)
+        filled["pra"] = self.pra.over(_DEFAULTS)
+        object.__setattr__(self, "overrides", overrides)
+        for table, actions in filled.items():
+            object.__setattr__(self, table, actions)
+        object.__setattr__(self, "_cells", cells_of(self))
+        object.__setattr__(self, "_overrides", Overrides(overrides))
+
+    @classmethod
+    def from_mapping(cls, mapping: Mapping[str, object]) -> Self:
+        """The policy as a mapping, such as TOML is read into.
+
+        Its keys are the fields above, with ``override`` for the list of overrides, and ``codes``
+        and ``texts`` in place of replies. Raises InputError, which names the key with its path,
+        such as "override[2].mailfrom.fail", and what it may be.
+        """
+        plain = ("no_pra", "check_authenticated", "test_only")
+        mapping = mapping_of("policy", mapping)
+        known_keys(mapping, (*TABLES, *plain, "codes", "texts", "override"))
+        values: dict[str, object] = {key: mapping[key] for key in plain if key in mapping}
+        for table in TABLES:
+            if table in mapping:
+                inner = mapping_of(table, mapping[table])
+                with under(table):
+                    values[table] = Actions.from_mapping(inner)
+        found = mapping.get("override", [])
+        if not isinstance(found, Sequence) or isinstance(found, (str, bytes)):
+            raise InputError("override", f"must be a list of tables, is {found!r}")
+        overrides = []
+        for at, entry in enumerate(found):
+            inner = mapping_of(f"override[{at}]", entry)
+            with under(f"override[{at}]"):
+                overrides.append(Override.from_mapping(inner))
+        texts = mapping_of("texts", mapping.get("texts", {}))
+        with under("texts"):
+            known_keys(texts, (each.name for each in fields(ReplyTexts)))
+            made = ReplyTexts(**texts)  # type: ignore[arg-type]
+        replies = Replies(cast(Codes, mapping.get("codes", Codes.RFC7372)), made)
+        return cls(overrides=tuple(overrides), replies=replies, **values)  # type: ignore[arg-type]
+
+    def skipped(self, ip: object, *, authenticated: bool = False) -> str | None:
+        """What exempts a session from every part of the policy, so that no check is needed; None if
+        nothing does. ip is the client's address."""
+        if authenticated and not self.check_authenticated:
+            return "authenticated"
+        # An override that skips sets every result, so if it comes first, no other counts.
+        for cells in self._overrides.of_client(ip, authenticated):
+            return next((each.name for _, each in cells.values() if each.skip), None)
+        return None
+
+    def cautions(self) -> tuple[str, ...]:
+        """Settings that an RFC advises against, one sentence each, for whoever sets up a policy."""
+        found = []
+        tables = [("", cells_of(self))]
+        tables += [(f" (override {each.name!r})", cells_of(each)) for each in self.overrides]
+        for where, cells in tables:
+            for (table, result), action in cells.items():
+                if result is not None and action in (Action.REJECT, Action.DISCARD):
+                    advice = _advice(table, result)
+                    if advice:
+                        found.append(f"{table}.{result} is {action}{where}: {advice}")
+        return tuple(dict.fromkeys(found))
+
+
+def _advice(table: str, result: Result) -> str | None:
+    if result is Result.SOFTFAIL:
+        return "softfail alone should not be a reason to reject (RFC 7208 8.5, RFC 4406 5.1)"
+    if table == "pra" and result in (Result.NONE, Result.NEUTRAL, Result.PERMERROR):
+        return f"{result} alone should not be a reason to reject (RFC 4406 5.1)"
+    return None
+
+
+def _verdicts(found: MessageLike | Verdict | Iterable[Verdict | None]) -> list[Verdict]:
+    several: Iterable[Verdict | None]
+    if hasattr(found, "mail_from"):
+        message = cast(MessageLike, found)
+        several = (message.helo, message.mail_from, message.pra)
+    elif hasattr(found, "result"):
+        several = (cast(Verdict, found),)
+    else:
+        several = found
+    verdicts = [verdict for verdict in several if verdict is not None]
+    return sorted(verdicts, key=lambda verdict: _ORDER[_identity(verdict)])
+
+
+def _identity(verdict: Verdict) -> str:
+    """The identity that a verdict is about; a plain check_host() is taken by its scope."""
+    if verdict.identity == "host":
+        return "pra" if verdict.scope is Scope.PRA else "mailfrom"
+    if verdict.identity not in _ORDER:
+        raise InputError("verdicts", f"unknown identity {verdict.identity!r}")
+    return verdict.identity
+
+
+def _judge(
+    policy: ReceiverPolicy, layers: Iterable[Cells], cell: Cell
+) -> tuple[Action, str, str | None]:
+    """The action for a cell, the setting it comes from, and the override that exempts from it."""
+    setting = "no_pra" if cell[1] is None else f"{cell[0]}.{cell[1]}"
+    for cells in layers:
+        if cell in cells:
+            action, override = cells[cell]
+            rule = f"{setting} = {action} (override {override.name!r})"
+            return action, rule, override.name if override.skip else None
+    action = policy._cells[cell]
+    return action, f"{setting} = {action}", None
+
+
+def _strictest(judgements: Sequence[Judgement]) -> Judgement:
+    return max(judgements, key=lambda judgement: _SEVERITY[judgement.action])  # the first of equals
+
+
+def decide(
+    policy: ReceiverPolicy,
+    verdicts: MessageLike | Verdict | Iterable[Verdict | None],
+    recipients: Iterable[str] = (),
+    ip: object = "",
+    *,
+    mail_from: str | bytes | None = None,
+    authenticated: bool = False,
+) -> Decision:
+    """What the policy has for a message, or for a part of its session.
+
+    verdicts       those that are known: of a message, or one, or several
+    recipients     addresses that it is for; a decision at RCPT time is for one
+    ip             the client's address, for overrides and replies
+    mail_from      the reverse-path as given: "" or "<>" makes null_sender apply
+    authenticated  whether the client has authenticated itself
+
+    Each verdict is judged by itself: a result for HELO, whatever it is, does not keep the one for
+    MAIL FROM from being judged (RFC 7208 2.3, 2.4). The strictest action counts, in the order
+    accept, mark, defer, discard, reject. Of several recipients, the strictest counts too, but for
+    discard: a message that some are to get is dropped for the others alone.
+    """
+    skipped = policy.skipped(ip, authenticated=authenticated)
+    if skipped is not None:
+        return Decision(
+            Action.ACCEPT, None, None, None, f"skipped: {skipped}", Action.ACCEPT, skipped=skipped
+        )
+    found = _verdicts(verdicts)
+    if not found:
+        return Decision(Action.ACCEPT, None, None, None, "nothing was checked", Action.ACCEPT)
+    null = mail_from is not None and mail_from in ("", "<>", b"", b"<>")
+    if isinstance(recipients, str):
+        recipients = (recipients,)
+    everyone = list(dict.fromkeys(recipients)) or [""]
+    session = list(policy._overrides.of_client(ip, authenticated))
+    for verdict in found:
+        if _identity(verdict) == "helo" and verdict.result is Result.PASS:
+            session += policy._overrides.of_helo(verdict.domain)
+    by_recipient: dict[str, tuple[list[Judgement], str | None]] = {}
+    for recipient in everyone:
+        layers = [*session, *policy._overrides.of_recipient(recipient)]
+        by_recipient[recipient] = _judgements(policy, found, layers, null)
+
+    strictest = {each: _strictest(judged) for each, (judged, _) in by_recipient.items()}
+    dropped = [each for each in everyone if strictest[each].action is Action.DISCARD]
+    counting = [each for each in everyone if each not in dropped]
+    leader = max(
+        counting or everyone, key=lambda each: _SEVERITY[strictest[each].action]
+    )  # the first of equals
+    judged, exempt = by_recipient[leader]
+    best = strictest[leader]
+    reply = _reply(policy, found, judged, best, ip)
+    marks = tuple(judgement for judgement in judged if judgement.action is not Action.ACCEPT)
+    real = dropped if counting and best.action in (Action.ACCEPT, Action.MARK) else []
+    reason = best.rule
+    if real:
+        reason += f"; dropped for {visible(', '.join(real), 500)}"
+    if policy.test_only:
+        reason = f"test only: {reason}"
+    return Decision(
+        action=Action.ACCEPT if policy.test_only else best.action,
+        reply=None if policy.test_only else reply,
+        identity=best.identity,
+        result=best.result,
+        reason=reason,
+        would_be=best.action,
+        would_reply=reply,
+        marks=marks,
+        skipped=exempt,
+        dropped=() if policy.test_only else tuple(real),
+    )
+
+
+def _judgements(
+    policy: ReceiverPolicy, verdicts: list[Verdict], layers: list[Cells], null: bool
+) -> tuple[list[Judgement], str | None]:
+    """A judgement for each verdict, and the override that exempts all of them, if one does."""
+    judged = []
+    exempt = []
+    for verdict in verdicts:
+        identity = _identity(verdict)
+        table = "null_sender" if null and identity == "mailfrom" else identity
+        cell: Cell = (table, None if verdict.reason is Reason.NO_PRA else verdict.result)
+        own: Iterator[Cells] = policy._overrides.of_sender(verdict.domain)
+        action, rule, skip = _judge(policy, [*layers, *own], cell)
+        judged.append(Judgement(identity, verdict.result, action, rule))
+        exempt.append(skip)
+    return judged, exempt[0] if all(exempt) else None
+
+
+def _reply(
+    policy: ReceiverPolicy,
+    verdicts: list[Verdict],
+    judged: list[Judgement],
+    best: Judgement,
+    ip: object,
+) -> Reply | None:
+    if best.action is Action.DEFER:
+        return policy.replies.refusal(verdicts[judged.index(best)], ip, permanent=False)
+    if best.action is not Action.REJECT:
+        return None
+    # RFC 7372 4: more than one check failed, "thus warranting rejection". HELO and the null
+    # reverse-path are one identity, checked once or twice.
+    failed = {
+        (verdict.scope, verdict.domain, verdict.sender): verdict
+        for verdict, judgement in reversed(list(zip(verdicts, judged, strict=True)))
+        if judgement.action is Action.REJECT
+        and (verdict.result in _FAILURES or verdict.reason is Reason.NO_PRA)
+    }
+    if len(failed) > 1:
+        return policy.replies.several(list(reversed(failed.values())), ip)
+    return policy.replies.refusal(verdicts[judged.index(best)], ip, permanent=True)
