@@ -36,6 +36,7 @@ bench: set-up
 
 bench-peers: set-up
 	$(BIN)/python -m benchmarks.peers
+	$(BIN)/python -m benchmarks.headers
 
 fuzz: set-up
 	scripts/fuzz.sh

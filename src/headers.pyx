@@ -11,13 +11,13 @@ that continue nothing.
 """
 
 from libc.stdint cimport uint8_t
-from libc.string cimport memchr
 
 from senderid_fast._core.mailboxes cimport mailbox_parse
-from senderid_fast._core.names cimport octets_equal_folded
 
 cdef extern from *:
     """
+    #include <stdint.h>
+    #include <string.h>
     #if defined(__SSE2__)
     #include <emmintrin.h>
     /* How many of the octets at p cannot end a field name: neither ":" nor a control, a space or DEL.
@@ -31,13 +31,53 @@ cdef extern from *:
         int mask = _mm_movemask_epi8(ends);
         return mask ? __builtin_ctz(mask) : 16;
     }
+    static inline uint64_t sf_lf_mask16(const uint8_t *p) {
+        __m128i octets = _mm_loadu_si128((const __m128i *)p);
+        return (uint32_t)_mm_movemask_epi8(_mm_cmpeq_epi8(octets, _mm_set1_epi8(10)));
+    }
+    /* The next LF, or end. Most lines are shorter than a call of memchr() pays for. */
+    static inline const uint8_t *sf_find_lf(const uint8_t *p, const uint8_t *end) {
+        while (end - p >= 64) {
+            uint64_t mask = sf_lf_mask16(p) | sf_lf_mask16(p + 16) << 16
+                            | sf_lf_mask16(p + 32) << 32 | sf_lf_mask16(p + 48) << 48;
+            if (mask) return p + __builtin_ctzll(mask);
+            p += 64;
+        }
+        while (p < end && *p != 10) p++;
+        return p;
+    }
     #else
+    static inline const uint8_t *sf_find_lf(const uint8_t *p, const uint8_t *end) {
+        const uint8_t *found = (const uint8_t *)memchr(p, 10, end - p);
+        return found ? found : end;
+    }
     static inline int sf_name_span16(const uint8_t *p) {
         int i = 0;
         while (i < 16 && p[i] > 0x20 && p[i] != ':' && p[i] != 0x7F) i++;
         return i;
     }
     #endif
+    /* Whether a name of n octets (4 to 16, none of them a control) is a lower-case one but for the case
+       of its letters: "|" makes capitals small, and of printed octets only capitals become small ones. */
+    static inline int sf_name_is(const uint8_t *name, const char *lower, size_t n) {
+        if (n >= 8) {
+            const uint64_t small = UINT64_C(0x2020202020202020);
+            uint64_t head, tail, h, t;
+            memcpy(&head, name, 8);
+            memcpy(&tail, name + n - 8, 8);
+            memcpy(&h, lower, 8);
+            memcpy(&t, lower + n - 8, 8);
+            return (head | small) == h && (tail | small) == t;
+        } else {
+            const uint32_t small = UINT32_C(0x20202020);
+            uint32_t head, tail, h, t;
+            memcpy(&head, name, 4);
+            memcpy(&tail, name + n - 4, 4);
+            memcpy(&h, lower, 4);
+            memcpy(&t, lower + n - 4, 4);
+            return (head | small) == h && (tail | small) == t;
+        }
+    }
     static inline size_t sf_name_span(const uint8_t *p, const uint8_t *end) {
         const uint8_t *at = p;
         while (end - at >= 16) {
@@ -50,12 +90,13 @@ cdef extern from *:
     }
     """
     size_t sf_name_span(const uint8_t *p, const uint8_t *end) noexcept nogil
+    bint sf_name_is(const uint8_t *name, const char *lower, size_t n) noexcept nogil
+    const uint8_t *sf_find_lf(const uint8_t *p, const uint8_t *end) noexcept nogil
 
 
 cdef inline const uint8_t *line_end(const uint8_t *at, const uint8_t *end) noexcept nogil:
     """The LF that ends the line, or end."""
-    cdef const uint8_t *found = <const uint8_t *>memchr(at, c'\n', end - at)
-    return end if found == NULL else found
+    return sf_find_lf(at, end)
 
 
 cdef inline bint is_blank(uint8_t c) noexcept nogil:
@@ -134,11 +175,6 @@ cdef bint scanner_next(Scanner *scanner, FieldData *field) noexcept nogil:
     return True
 
 
-cdef bint field_is(const FieldData *field, const char *name, size_t length) noexcept nogil:
-    """Whether the field has this name, whatever the case of its letters."""
-    return field.name_length == length and octets_equal_folded(field.name, <const uint8_t *>name, length)
-
-
 cdef bint is_empty(const FieldData *field) noexcept nogil:
     # RFC 4407 2: a field is non-empty if it holds a character that is no white space.
     cdef size_t i
@@ -155,17 +191,17 @@ cdef inline int pra_field(const FieldData *field) noexcept nogil:
     cdef size_t length = field.name_length
     # The length tells nearly all other fields apart without a look at the name.
     if length == 4:
-        return PRA_FROM if field_is(field, b"from", 4) else PRA_OTHER
+        return PRA_FROM if sf_name_is(field.name, b"from", 4) else PRA_OTHER
     if length == 6:
-        return PRA_SENDER if field_is(field, b"sender", 6) else PRA_OTHER
+        return PRA_SENDER if sf_name_is(field.name, b"sender", 6) else PRA_OTHER
     if length == 8:
-        return PRA_TRACE if field_is(field, b"received", 8) else PRA_OTHER
+        return PRA_TRACE if sf_name_is(field.name, b"received", 8) else PRA_OTHER
     if length == 11:
-        if field_is(field, b"resent-from", 11):
+        if sf_name_is(field.name, b"resent-from", 11):
             return PRA_RESENT_FROM
-        return PRA_TRACE if field_is(field, b"return-path", 11) else PRA_OTHER
+        return PRA_TRACE if sf_name_is(field.name, b"return-path", 11) else PRA_OTHER
     if length == 13:
-        return PRA_RESENT_SENDER if field_is(field, b"resent-sender", 13) else PRA_OTHER
+        return PRA_RESENT_SENDER if sf_name_is(field.name, b"resent-sender", 13) else PRA_OTHER
     return PRA_OTHER
 
 

@@ -42,5 +42,4 @@ ctypedef struct PraData:
 
 cdef void scanner_begin(Scanner *scanner, const uint8_t *text, size_t length) noexcept nogil
 cdef bint scanner_next(Scanner *scanner, FieldData *field) noexcept nogil
-cdef bint field_is(const FieldData *field, const char *name, size_t length) noexcept nogil
 cdef void pra_select(const uint8_t *text, size_t length, PraData *out) noexcept nogil
