@@ -98,7 +98,7 @@ class AsyncEngine(EngineBase):
         self,
         ip: Address | None,
         helo: Text | None,
-        mail_from: Text,
+        mail_from: Text | None,
         headers: Octets,
         submitter: Text | None = None,
         relays: Relays | None = None,
@@ -111,11 +111,13 @@ class AsyncEngine(EngineBase):
             client, ip, helo = client_behind(relays, ip, helo, headers)
         if ip is None:
             return MessageVerdict(None, None, None, None, client)
-        verdicts = await asyncio.gather(
-            self.check_helo(ip, helo),
-            self.check_mail_from(ip, mail_from, helo),
-            self.check_pra(ip, headers, helo, submitter),
-        )
+        of_helo = self.check_helo(ip, helo)
+        of_pra = self.check_pra(ip, headers, helo, submitter)
+        if mail_from is None:
+            by_helo, by_pra = await asyncio.gather(of_helo, of_pra)
+            return MessageVerdict(address_text(ip), by_helo, None, by_pra, client)
+        of_mail_from = self.check_mail_from(ip, mail_from, helo)
+        verdicts = await asyncio.gather(of_helo, of_mail_from, of_pra)
         return MessageVerdict(address_text(ip), *verdicts, client)
 
     async def trace_pra(

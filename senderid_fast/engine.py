@@ -121,15 +121,16 @@ class Engine(EngineBase):
         self,
         ip: Address | None,
         helo: Text | None,
-        mail_from: Text,
+        mail_from: Text | None,
         headers: Octets,
         submitter: Text | None = None,
         relays: Relays | None = None,
     ) -> MessageVerdict:
         """Check all identities of one message: HELO, MAIL FROM and PRA.
 
-        relays  if given, the client is looked for in the Received fields (receiver.TrustedRelays);
-                if there is none, no identity is checked, as nothing can be said
+        mail_from  None: not known, so not checked ("" is the null reverse-path)
+        relays     if given, the client is looked for in the Received fields, as by
+                   receiver.TrustedRelays; if there is none, no identity is checked
         """
         client = None
         if relays is not None:
@@ -139,7 +140,7 @@ class Engine(EngineBase):
         return MessageVerdict(
             ip if type(ip) is str else address_text(ip),
             self.check_helo(ip, helo),
-            self.check_mail_from(ip, mail_from, helo),
+            None if mail_from is None else self.check_mail_from(ip, mail_from, helo),
             self.check_pra(ip, headers, helo, submitter),
             client,
         )

@@ -42,7 +42,7 @@ class MessageVerdict(NamedTuple):
     """The verdicts of one message: HELO (RFC 7208 2.3), MAIL FROM (2.4) and PRA (RFC 4406 4).
 
     ip         the client that was checked, as text; None if the relays' fields gave none
-    helo, mail_from, pra   the verdicts; None if there is no client to check
+    helo, mail_from, pra   the verdicts; None if there is no client to check, or no mail_from
     client     how the client was found, if relays were given
     """
 

@@ -228,6 +228,10 @@ cdef bint is_submitter(Evaluator evaluator, Pra pra, submitter) except -1:
     kept = view_of(submitter, "submitter", &view, evaluator.a_labels)
     if pra.ascii_domain is None or view.length > MAILBOX_MAX:
         return kept is None
+    # RFC 4405 4.1: a Mailbox. It has a local part, and postmaster is not put in its place.
+    local = (<const char *>view.at)[:view.length].strip(b"<>").rpartition(b"@")[0]
+    if local in (b"", b'""'):
+        return bool(local) and pra.data.mailbox.unquoted_length == 0
     identity_of_mail_from(view.at, view.length, NULL, 0, &identity)
     length = pra.data.mailbox.unquoted_length
     return (view.length > 0 and identity.local_length == length

@@ -32,7 +32,7 @@ from senderid_fast._core.recorder cimport (
     EVENT_EXPLANATION, EVENT_HOST, EVENT_MATCH, EVENT_RECORD, EVENT_RESULT, EVENT_RUN, EVENT_TERM, EVENT_TEXT,
     Event, recorder_note,
 )
-from senderid_fast._core.records cimport SELECT_MULTIPLE, RecordData, record_retain
+from senderid_fast._core.records cimport SELECT_MULTIPLE_PLAIN, SELECT_NONE, RecordData, record_retain
 from senderid_fast._core.tokenizer cimport (
     SCOPE_SPF, TERM_EXISTS, TERM_INCLUDE, TERM_IP4, TERM_IP6, TERM_MX, TERM_PTR, TERM_REDIRECT, Table, Term,
 )
@@ -188,6 +188,11 @@ cdef int ended(CheckData *check, int result, int reason) noexcept nogil:
     return result
 
 
+cdef inline bint plain_applies(const CheckData *check) noexcept nogil:
+    # RFC 4406 4.4 lets v=spf1 stand in for scope pra; whoever publishes it never agreed to that.
+    return check.plain_for_pra or check.scope != SCOPE_NUMBER_PRA
+
+
 cdef int record_of_host(CheckData *check, const Target *host, RecordData **record) noexcept nogil:
     """Look the record up and select it (4.3 to 4.5, RFC 4406 4.3 and 4.4); UNDECIDED if there is
     one to evaluate, else a result or MISSING."""
@@ -213,11 +218,12 @@ cdef int record_of_host(CheckData *check, const Target *host, RecordData **recor
         return ended(check, RESULT_NONE, REASON_NO_RECORD)
     selected = &answer.scopes[check.scope]
     if selected.record == NULL:
-        if selected.selection != SELECT_MULTIPLE:
+        if selected.selection == SELECT_NONE or (
+                selected.selection == SELECT_MULTIPLE_PLAIN and not plain_applies(check)):
             return ended(check, RESULT_NONE, REASON_NO_RECORD)
         throw(check, RESULT_PERMERROR, REASON_MULTIPLE_RECORDS, NULL, -1, host)
         return RESULT_PERMERROR
-    if check.scope == SCOPE_NUMBER_PRA and not check.plain_for_pra and selected.record.scopes == SCOPE_SPF:
+    if selected.record.scopes == SCOPE_SPF and not plain_applies(check):
         return ended(check, RESULT_NONE, REASON_NO_RECORD)
     if selected.record.error:
         # 4.6: a syntax error anywhere, before anything is evaluated.

@@ -39,6 +39,12 @@ ctypedef struct Reader:
 
 # CFWS = (1*([FWS] comment) [FWS]) / FWS                                      RFC 5322 3.2.2
 # comment = "(" *([FWS] ccontent) [FWS] ")", ccontent = ctext / quoted-pair / comment
+cdef inline bint is_lone_cr(Reader *reader) noexcept nogil:
+    # A CR by itself is no line end, no space, and of no text (RFC 5322 2.3, 4.1).
+    return reader.text[reader.at] == c'\r' and not (
+        reader.at + 1 < reader.end and reader.text[reader.at + 1] == c'\n')
+
+
 cdef bint skip_cfws(Reader *reader) noexcept nogil:
     """Pass over spaces, folds and comments. False if a comment does not end, or holds NUL."""
     cdef size_t depth = 0
@@ -54,11 +60,11 @@ cdef bint skip_cfws(Reader *reader) noexcept nogil:
                 reader.at += 1
                 if reader.at == reader.end:
                     return False
-            elif c == 0:
+            elif c == 0 or is_lone_cr(reader):
                 return False
         elif sf_kind[c] == SF_WHITE:
-            if c == c'\r' and not (reader.at + 1 < reader.end and reader.text[reader.at + 1] == c'\n'):
-                return False                     # a CR by itself is no line end and no space
+            if is_lone_cr(reader):
+                return False
         else:
             return True
         reader.at += 1
@@ -89,6 +95,8 @@ cdef bint quoted_string(Reader *reader) noexcept nogil:
     reader.at += 1
     while reader.at < reader.end:
         c = reader.text[reader.at]
+        if is_lone_cr(reader):
+            return False
         reader.at += 1
         if c == c'"':
             put(reader, c'"')

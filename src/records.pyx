@@ -219,8 +219,8 @@ cdef void record_release(RecordData *record) noexcept nogil:
 
 # RFC 7208 4.5; RFC 4406 4.4
 cdef int select_index(const uint8_t **texts, const size_t *lengths, int count, int scope) noexcept nogil:
-    """Which of the TXT records at a name applies to one scope (a ScopeBit): its index, SELECT_NONE
-    or SELECT_MULTIPLE. The order of the records is of no matter."""
+    """Which of the TXT records at a name applies to one scope (a ScopeBit): its index, or a
+    Selection. The order of the records is of no matter."""
     cdef int i, scopes, plain = SELECT_NONE, own = SELECT_NONE
     for i in range(count):
         # Step 2: what has no proper version section is not ours. Step 3: nor is another scope.
@@ -231,6 +231,8 @@ cdef int select_index(const uint8_t **texts, const size_t *lengths, int count, i
         elif scopes & scope:
             own = i if own == SELECT_NONE else <int>SELECT_MULTIPLE
     # Step 4: an spf2.0 record with the scope goes before v=spf1. Plain SPF knows only the latter.
-    if scope == SCOPE_SPF or own == SELECT_NONE:
+    if scope == SCOPE_SPF:
         return plain
+    if own == SELECT_NONE:
+        return <int>SELECT_MULTIPLE_PLAIN if plain == SELECT_MULTIPLE else plain
     return own

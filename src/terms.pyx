@@ -8,7 +8,7 @@ from libc.stdint cimport uint8_t
 from libc.stdlib cimport free, malloc
 
 from senderid_fast._core.records cimport (
-    SELECT_MULTIPLE, SELECT_NONE, RecordData, record_parse, record_release, select_index,
+    SELECT_MULTIPLE, SELECT_MULTIPLE_PLAIN, SELECT_NONE, RecordData, record_parse, record_release, select_index,
 )
 from senderid_fast._core.tokenizer cimport (
     SCOPE_MFROM, SCOPE_PRA, SCOPE_SPF, TERM_A, TERM_IP4, TERM_IP6, TERM_MX, TERM_REDIRECT, TERM_UNKNOWN,
@@ -273,7 +273,7 @@ def select_record(txt_rrset, scope=Scope.SPF):
     finally:
         free(pointers)
         free(lengths)
-    if index == SELECT_MULTIPLE:
+    if index == SELECT_MULTIPLE or index == SELECT_MULTIPLE_PLAIN:
         # Those of step 4: records with the scope itself if there are any, else v=spf1.
         own = [text for text in texts if scopes_of(text) & wanted]
         ours = own if len(own) > 1 else [text for text in texts if scopes_of(text) == SCOPE_SPF]

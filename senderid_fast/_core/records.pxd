@@ -47,3 +47,4 @@ cdef int select_index(const uint8_t **texts, const size_t *lengths, int count, i
 cdef enum Selection:        # select_index, besides an index
     SELECT_NONE = -1
     SELECT_MULTIPLE = -2
+    SELECT_MULTIPLE_PLAIN = -3    # of v=spf1, where another version would go before

@@ -30,9 +30,11 @@ from senderid_fast.cli.output import (
 )
 from senderid_fast.cli.statuses import BAD_INPUT, DONE, OF_RESULT, STATUS_HELP
 from senderid_fast.errors import InputError
+from senderid_fast.results import Scope
 
 if TYPE_CHECKING:
     from senderid_fast import Engine, Verdict
+    from senderid_fast.receiver.exchange import SenderIdTest
 
 __all__ = ["register", "run"]
 
@@ -40,7 +42,8 @@ DESCRIPTION = """\
 Evaluates check_host() (RFC 7208 4) and prints the result, then why.
 
 With --helo and --mail-from both identities are checked and shown; the result of MAIL FROM
-comes first and is the final one.
+comes first and is the final one. With --scope pra, what Exchange's Test-SenderId would say is
+shown, too.
 """
 EPILOG = f"""\
 {STATUS_HELP}
@@ -50,6 +53,7 @@ examples:
   senderid-fast check --ip 192.0.2.1 --helo mail.example.com --mail-from user@example.com
   senderid-fast check --ip 192.0.2.1 --helo mail.example.com --mail-from ""
   senderid-fast check --ip 2001:db8::1 --domain example.com --json
+  senderid-fast check --ip 192.0.2.1 --domain example.com --scope pra
   senderid-fast check --ip 192.0.2.1 --mail-from user@example.com --server 9.9.9.9 --exit-code
   senderid-fast check --connections connections.tsv --zone example.zone
 
@@ -89,20 +93,44 @@ def run(arguments: argparse.Namespace) -> int:
     if arguments.json:
         write([json_text(_values(verdicts))])
     else:
-        blocks = ["\n".join(verdict_lines(each, limits)) for each in reversed(verdicts)]
+        blocks = [
+            "\n".join([*verdict_lines(each, limits), *_test_lines(each)])
+            for each in reversed(verdicts)
+        ]
         write(["\n\n".join(blocks)])
     return OF_RESULT[final.result] if arguments.exit_code else DONE
 
 
 def _values(verdicts: list[Verdict]) -> dict[str, Any]:
-    return {
+    values: dict[str, Any] = {
         "checks": [verdict.as_dict() for verdict in verdicts],
         "result": str(verdicts[-1].result),
     }
+    test = _test_of(verdicts[-1])
+    if test is not None:
+        values["test_sender_id"] = {"Status": test.status, "FailReason": test.fail_reason}
+    return values
+
+
+def _test_of(verdict: Verdict) -> SenderIdTest | None:
+    """What Test-SenderId of Exchange says; None if the scope is another."""
+    if verdict.scope != Scope.PRA:
+        return None
+    from senderid_fast.receiver.exchange import SenderIdTest
+
+    return SenderIdTest.of(verdict)
+
+
+def _test_lines(verdict: Verdict) -> list[str]:
+    test = _test_of(verdict)
+    if test is None:
+        return []
+    lines = [f"    Status        {test.status}"]
+    return lines if test.fail_reason is None else [*lines, f"    FailReason    {test.fail_reason}"]
 
 
 def _run_connections(arguments: argparse.Namespace, engine: Engine) -> int:
-    for option in ("ip", "helo", "mail_from", "domain", "sender"):
+    for option in ("ip", "helo", "mail_from", "domain", "sender", "scope"):
         if getattr(arguments, option) is not None:
             name = option.replace("_", "-")
             raise InputError("--connections", f"cannot be used with --{name}")

@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from senderid_fast.errors import InputError
+from senderid_fast.results import Scope
 from senderid_fast.settings import Limits
 
 if TYPE_CHECKING:
@@ -43,6 +44,7 @@ OPTION_OF_FIELD = {
     "seconds": "--timeout",
     "lookups": "--lookups",
     "void_lookups": "--void-lookups",
+    "authserv_id": "--authserv-id",
 }
 
 
@@ -50,11 +52,11 @@ class Asked(NamedTuple):
     """One check: Engine.check_<method>(*arguments), or Engine.trace_<method>(*arguments)."""
 
     method: str
-    arguments: tuple[str | bytes | None, ...]
+    arguments: tuple[Any, ...]
 
 
 def add_identity_options(parser: argparse.ArgumentParser) -> argparse._ArgumentGroup:
-    """--ip, --helo, --mail-from, --domain, --sender; their group is returned."""
+    """--ip, --helo, --mail-from, --domain, --sender, --scope; their group is returned."""
     group = parser.add_argument_group("what is checked")
     group.add_argument("--ip", metavar="IP", help="address of the client, IPv4 or IPv6")
     group.add_argument(
@@ -74,6 +76,12 @@ def add_identity_options(parser: argparse.ArgumentParser) -> argparse._ArgumentG
         help="in place of --mail-from: plain check_host() with this <domain> (RFC 7208 4.1)",
     )
     group.add_argument("--sender", metavar="S", help="<sender> of --domain (default: postmaster)")
+    group.add_argument(
+        "--scope",
+        choices=[str(scope) for scope in Scope],
+        help="for --domain: which records apply, those of SPF or of a scope of Sender ID "
+        "(RFC 4406 3.1, 4.4; default: spf)",
+    )
     return group
 
 
@@ -159,9 +167,12 @@ def asked_of(arguments: argparse.Namespace) -> list[Asked]:
         if arguments.mail_from is not None:
             raise InputError("--domain", "cannot be used with --mail-from")
         who = None if sender is None else octets_of(sender)
-        return [Asked("host", (ip, octets_of(domain), who, helo))]
+        scope = Scope.SPF if arguments.scope is None else Scope(arguments.scope)
+        return [Asked("host", (ip, octets_of(domain), who, helo, scope))]
     if sender is not None:
         raise InputError("--sender", "is for --domain; otherwise use --mail-from")
+    if arguments.scope is not None:
+        raise InputError("--scope", "is for --domain")
     mail_from = None if arguments.mail_from is None else octets_of(arguments.mail_from)
     checks = session_checks(ip, helo, mail_from)
     if not checks:

@@ -14,7 +14,7 @@ from contextlib import suppress
 from typing import TYPE_CHECKING, Any, TextIO
 
 if TYPE_CHECKING:
-    from senderid_fast import Limits, Verdict
+    from senderid_fast import Limits, Pra, Verdict
 
 __all__ = [
     "IDENTITIES",
@@ -23,15 +23,17 @@ __all__ = [
     "identity_of",
     "json_text",
     "octets_shown",
+    "pra_field",
     "shortened",
     "verdict_lines",
     "visible",
+    "warn",
     "write",
 ]
 
 PROGRAM = "senderid-fast"
-# How RFC 7208 2.3, 2.4 and 4 name what is checked.
-IDENTITIES = {"helo": "HELO", "mailfrom": "MAIL FROM", "host": "check_host()"}
+# How RFC 7208 2.3, 2.4 and 4, and RFC 4407, name what is checked.
+IDENTITIES = {"helo": "HELO", "mailfrom": "MAIL FROM", "host": "check_host()", "pra": "PRA"}
 
 
 def visible(text: str) -> str:
@@ -76,10 +78,19 @@ def write(lines: Iterable[str]) -> None:
 
 
 def complain(problem: str) -> None:
-    """One line to standard error, after all that was printed before."""
+    """An error as one line to standard error, after all that was printed before."""
+    _remark("error", problem)
+
+
+def warn(problem: str) -> None:
+    """As complain(), of what may be meant."""
+    _remark("warning", problem)
+
+
+def _remark(kind: str, problem: str) -> None:
     with suppress(OSError):
         sys.stdout.flush()
-    _write(sys.stderr, f"{PROGRAM}: error: {visible(problem)}\n")
+    _write(sys.stderr, f"{PROGRAM}: {kind}: {visible(problem)}\n")
 
 
 def _write(stream: TextIO, text: str) -> None:
@@ -97,16 +108,35 @@ def json_text(value: Any, *, indent: int | None = 2) -> str:
 def identity_of(verdict: Verdict) -> str:
     """What was checked, such as "MAIL FROM user@example.com"."""
     name = IDENTITIES[verdict.identity]
-    return visible(f"{name} {verdict.domain if verdict.identity == 'helo' else verdict.sender}")
+    who = verdict.domain if verdict.identity == "helo" else verdict.sender
+    of_scope = f" (scope {verdict.scope})" if _under_scope(verdict) else ""
+    return visible(f"{name} {who}".rstrip(" ")) + of_scope
+
+
+def _under_scope(verdict: Verdict) -> bool:
+    """Whether its scope is worth a word: those of SPF and of a PRA go without saying."""
+    return verdict.identity == "host" and verdict.scope != "spf"
+
+
+def pra_field(pra: Pra) -> str:
+    """The field that a PRA was taken from, such as "Resent-From, field 2"."""
+    return f"{pra.header.title()}, field {pra.header_index}"
 
 
 def verdict_lines(verdict: Verdict, limits: Limits) -> list[str]:
     """The result, and below it why."""
+    name = IDENTITIES[verdict.identity]
+    if verdict.identity == "pra" and verdict.pra is None:
+        return [f"{verdict.result} ({name})", f"    why           {visible(verdict.detail)}"]
     lines = [
-        f"{verdict.result} ({IDENTITIES[verdict.identity]}, domain {visible(verdict.domain)})",
+        f"{verdict.result} ({name}, domain {visible(verdict.domain)})",
         f"    why           {visible(verdict.detail)}",
         f"    sender        {visible(verdict.sender)}",
     ]
+    if verdict.pra is not None:
+        lines.append(f"    taken from    {pra_field(verdict.pra)}")
+    if _under_scope(verdict):
+        lines.append(f"    scope         {verdict.scope}")
     if verdict.mechanism is not None:
         lines.append(f"    mechanism     {visible(verdict.mechanism)}")
     lines.append(f"    lookups       {verdict.lookups} of {limits.lookups}")

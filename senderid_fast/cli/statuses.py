@@ -13,6 +13,7 @@ __all__ = [
     "INTERRUPTED",
     "INVALID_RECORD",
     "NO_READER",
+    "OF_ACTION",
     "OF_RESULT",
     "STATUS_HELP",
     "TROUBLE",
@@ -35,6 +36,10 @@ OF_RESULT = {
     Result.TEMPERROR: 7,
     Result.PERMERROR: 8,
 }
+
+# With --exit-code of the command verify: a status for each action (receiver.actions), the highest
+# for the strictest.
+OF_ACTION = {"accept": 0, "mark": 10, "defer": 11, "discard": 12, "reject": 13}
 
 STATUS_HELP = """\
 exit status:

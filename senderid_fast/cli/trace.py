@@ -11,7 +11,9 @@ import sys
 from collections.abc import Iterator, Sequence
 from typing import TYPE_CHECKING, Any, NamedTuple
 
+from senderid_fast.cli.mailfiles import read_messages
 from senderid_fast.cli.options import (
+    Asked,
     add_answer_options,
     add_identity_options,
     add_limit_options,
@@ -20,6 +22,7 @@ from senderid_fast.cli.options import (
     call,
     engine_of,
     limits_of,
+    octets_of,
 )
 from senderid_fast.cli.output import (
     identity_of,
@@ -31,6 +34,7 @@ from senderid_fast.cli.output import (
     write,
 )
 from senderid_fast.cli.statuses import DONE, OF_RESULT, STATUS_HELP
+from senderid_fast.errors import InputError
 from senderid_fast.results import Reason
 
 if TYPE_CHECKING:
@@ -43,7 +47,8 @@ Evaluates check_host() (RFC 7208 4) and shows the way to its result: each domain
 each term with its outcome, the names that macros gave, what DNS was asked and what it said, and
 how many lookups were used. The term that decided is marked. The verdict is at the end.
 
-With --helo and --mail-from both identities are shown; MAIL FROM comes last and is final.
+With --helo and --mail-from both identities are shown; MAIL FROM comes last and is final. With
+--headers it is the Purported Responsible Address of a message (RFC 4407) that is checked.
 """
 EPILOG = f"""\
 {STATUS_HELP}
@@ -51,6 +56,8 @@ examples:
   senderid-fast trace --ip 192.0.2.1 --helo mail.example.com --mail-from user@example.com
   senderid-fast trace --ip 192.0.2.1 --domain example.com --zone example.zone
   senderid-fast trace --ip 192.0.2.1 --mail-from user@example.com --json
+  senderid-fast trace --ip 192.0.2.1 --domain example.com --scope pra
+  senderid-fast trace --ip 192.0.2.1 --headers message.eml
 """
 
 # Longer ones are shortened; --json has them whole.
@@ -83,7 +90,12 @@ def register(commands: Any) -> None:
         description=DESCRIPTION,
         epilog=EPILOG,
     )
-    add_identity_options(parser)
+    add_identity_options(parser).add_argument(
+        "--headers",
+        metavar="FILE",
+        help="in place of --mail-from: a message, whose Purported Responsible Address is checked "
+        'under scope pra (RFC 4406 4); "-": standard input',
+    )
     add_answer_options(parser)
     add_limit_options(parser)
     add_output_options(parser)
@@ -93,7 +105,7 @@ def register(commands: Any) -> None:
 def run(arguments: argparse.Namespace) -> int:
     """Check, draw, and return the exit status."""
     limits = limits_of(arguments)
-    asked = asked_of(arguments)
+    asked = asked_of(arguments) if arguments.headers is None else [_asked_of_message(arguments)]
     engine = engine_of(arguments, limits)
     traces: list[Trace] = [call(engine, "trace", each) for each in asked]
     final = traces[-1].verdict.result
@@ -105,6 +117,20 @@ def run(arguments: argparse.Namespace) -> int:
         blocks = ["\n".join(_trace_lines(trace, limits, drawing)) for trace in traces]
         write(["\n\n".join(blocks)])
     return OF_RESULT[final] if arguments.exit_code else DONE
+
+
+def _asked_of_message(arguments: argparse.Namespace) -> Asked:
+    """The check of a message's PRA. Raises InputError."""
+    if arguments.ip is None:
+        raise InputError("--ip", "is needed")
+    for option in ("mail_from", "domain", "sender", "scope"):
+        if getattr(arguments, option) is not None:
+            raise InputError("--headers", f"cannot be used with --{option.replace('_', '-')}")
+    found = next(read_messages([arguments.headers], "eml"))
+    if found.problem is not None:
+        raise InputError("--headers", f"{found.place} {found.problem}")
+    helo = None if arguments.helo is None else octets_of(arguments.helo)
+    return Asked("pra", (arguments.ip, found.headers, helo))
 
 
 def drawing_for(encoding: str | None) -> Drawing:

@@ -81,6 +81,11 @@ def pra_of(verdict: Verdict) -> Pra | None:
     return pra
 
 
+def domain_of(pra: Pra) -> str:
+    """The domain of a PRA as its field has it, in lower case; U-labels stay for EAI messages."""
+    return pra.mailbox.rpartition("@")[2].lower()
+
+
 def received_spf(
     verdict: Verdict,
     *,
@@ -195,7 +200,7 @@ def _resinfo(
         where = f"header.{pra.header.lower()}"
         if pra.header.lower() not in _PRA_HEADERS:
             raise InputError("verdicts", f"no PRA is taken from a field {pra.header!r}")
-        value = pra.mailbox if local_parts else pra.mailbox.rpartition("@")[2]
+        value = pra.mailbox if local_parts else domain_of(pra)
     return f"{text} {where}={mailbox_or_quoted(value, values, eai=eai)}" if value else text
 
 

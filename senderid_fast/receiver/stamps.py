@@ -11,7 +11,7 @@ from enum import StrEnum
 from senderid_fast._core.verdict import Verdict
 from senderid_fast.errors import InputError
 from senderid_fast.receiver.escaping import mailbox_or_quoted
-from senderid_fast.receiver.fields import Field, pra_of
+from senderid_fast.receiver.fields import Field, domain_of, pra_of
 from senderid_fast.results import Reason, Result
 
 __all__ = [
@@ -77,7 +77,7 @@ def exchange_fields(
     fields = [Field("X-MS-Exchange-Organization-SenderIdResult", str(sender_id_status(verdict)))]
     pra = pra_of(verdict)
     if pra is not None:
-        domain = mailbox_or_quoted(pra.mailbox.rpartition("@")[2], _MAILBOX_LIMIT, eai=eai)
+        domain = mailbox_or_quoted(domain_of(pra), _MAILBOX_LIMIT, eai=eai)
         fields.append(Field("X-MS-Exchange-Organization-PRD", domain))
     if report:
         name = "X-MS-Exchange-Organization-Antispam-Report"

@@ -17,7 +17,7 @@ from senderid_fast.cli import check, main
 ROOT = Path(__file__).parents[2]
 ZONE = str(ROOT / "examples" / "example.zone")
 CONNECTIONS = str(ROOT / "examples" / "connections.tsv")
-COMMANDS = ("check", "trace", "record")
+COMMANDS = ("check", "trace", "record", "verify")
 SESSION = ["--ip", "192.0.2.1", "--mail-from", "a@plain.example"]
 
 Capture = pytest.CaptureFixture[str]

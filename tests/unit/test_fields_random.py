@@ -116,7 +116,9 @@ def check_fields(
     value = verdict.sender if verdict.identity == "mailfrom" and local_parts else verdict.domain
     where = ("smtp", verdict.identity)
     if verdict.identity == "pra":
-        value = (pra.mailbox if local_parts else pra.mailbox.rpartition("@")[2]) if pra else ""
+        value = (
+            (pra.mailbox if local_parts else pra.mailbox.rpartition("@")[2].lower()) if pra else ""
+        )
         where = ("header", "from")
     assert [info[:2] for info in first.properties] == ([where] if value else [])
     if value:
