@@ -8,6 +8,7 @@ from fuzz.target_answers import answers
 from fuzz.target_checks import checks
 from fuzz.target_headers import headers
 from fuzz.target_macros import macros
+from fuzz.target_receiver import receiver
 from fuzz.target_tokenizer import tokenizer
 
 __all__ = ["TARGETS"]
@@ -18,4 +19,5 @@ TARGETS: dict[str, Callable[[bytes], None]] = {
     "checks": checks,
     "answers": answers,
     "headers": headers,
+    "receiver": receiver,
 }
