@@ -230,13 +230,13 @@ cdef bint is_submitter(Evaluator evaluator, Pra pra, submitter) except -1:
         return kept is None
     # RFC 4405 4.1: a Mailbox. It has a local part, and postmaster is not put in its place.
     local = (<const char *>view.at)[:view.length].strip(b"<>").rpartition(b"@")[0]
-    if local in (b"", b'""'):
-        return bool(local) and pra.data.mailbox.unquoted_length == 0
     identity_of_mail_from(view.at, view.length, NULL, 0, &identity)
+    if not local or (<const char *>identity.domain)[:identity.domain_length] != pra.ascii_domain:
+        return False
     length = pra.data.mailbox.unquoted_length
-    return (view.length > 0 and identity.local_length == length
-            and memcmp(identity.sender, pra.data.mailbox.unquoted, length) == 0
-            and (<const char *>identity.domain)[:identity.domain_length] == pra.ascii_domain)
+    if local == b'""':
+        return length == 0
+    return identity.local_length == length and memcmp(identity.sender, pra.data.mailbox.unquoted, length) == 0
 
 
 cdef void identity_of_given(Pra pra, Identity *identity):

@@ -11,6 +11,7 @@ that continue nothing.
 """
 
 from libc.stdint cimport uint8_t
+from libc.string cimport memset
 
 from senderid_fast._core.mailboxes cimport mailbox_parse
 
@@ -215,17 +216,20 @@ cdef void pra_select(const uint8_t *text, size_t length, PraData *out) noexcept 
     """Which field gives the PRA, and the mailbox in it."""
     cdef Scanner scanner
     cdef FieldData field, resent_from, sender, author
-    cdef int kind, senders = 0, authors = 0
-    cdef bint resent = False
+    cdef int kind, senders = 0, authors = 0, index = -1
+    cdef int resent_index = -1, sender_index = -1, author_index = -1
     scanner_begin(&scanner, text, length)
+    memset(&resent_from, 0, sizeof(FieldData))
+    sender = author = resent_from
     out.header = PRA_NO_HEADER
     while field_name(&scanner, &field):
+        index += 1
         kind = pra_field(&field)
         field_end(&scanner, &field)
         if kind == PRA_OTHER:
             continue
         if kind == PRA_TRACE:
-            if resent:
+            if resent_index >= 0:
                 # Step 1: a Resent-Sender further down belongs to an older block, so step 2 decides.
                 break
             continue
@@ -233,37 +237,39 @@ cdef void pra_select(const uint8_t *text, size_t length, PraData *out) noexcept 
             continue
         if kind == PRA_RESENT_SENDER:
             # Step 1: the first one, unless a Resent-From and then a trace field stand above it.
-            take(out, PRA_RESENT_SENDER, &field, True)
+            take(out, PRA_RESENT_SENDER, &field, index, True)
             return
         if kind == PRA_RESENT_FROM:
-            if not resent:
+            if resent_index < 0:
                 resent_from = field
-            resent = True
+                resent_index = index
         elif kind == PRA_SENDER:
             if not senders:
                 sender = field
+                sender_index = index
             senders += 1
         else:
             if not authors:
                 author = field
+                author_index = index
             authors += 1
-    if resent:
-        take(out, PRA_RESENT_FROM, &resent_from, False)     # step 2
+    if resent_index >= 0:
+        take(out, PRA_RESENT_FROM, &resent_from, resent_index, False)    # step 2
     elif senders == 1:
-        take(out, PRA_SENDER, &sender, True)                # step 3
+        take(out, PRA_SENDER, &sender, sender_index, True)               # step 3
     elif senders:
         out.outcome = PRA_FAIL_MULTIPLE_SENDER
     elif authors == 1:
-        take(out, PRA_FROM, &author, False)                 # step 4
+        take(out, PRA_FROM, &author, author_index, False)                # step 4
     elif authors:
         out.outcome = PRA_FAIL_MULTIPLE_FROM
     else:
         out.outcome = PRA_FAIL_NO_HEADER
 
 
-cdef void take(PraData *out, int header, const FieldData *field, bint one) noexcept nogil:
+cdef void take(PraData *out, int header, const FieldData *field, int index, bint one) noexcept nogil:
     # Step 5: the field must hold one mailbox with a domain. No other field is tried: what is
     # malformed may decide whether there is a PRA, never which.
     out.header = header
-    out.field = field[0]
+    out.index = index
     out.outcome = mailbox_parse(field.body, field.body_length, one, &out.mailbox)

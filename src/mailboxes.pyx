@@ -37,14 +37,14 @@ ctypedef struct Reader:
     bint lost                 # a word did not fit into out
 
 
-# CFWS = (1*([FWS] comment) [FWS]) / FWS                                      RFC 5322 3.2.2
-# comment = "(" *([FWS] ccontent) [FWS] ")", ccontent = ctext / quoted-pair / comment
 cdef inline bint is_lone_cr(Reader *reader) noexcept nogil:
     # A CR by itself is no line end, no space, and of no text (RFC 5322 2.3, 4.1).
     return reader.text[reader.at] == c'\r' and not (
         reader.at + 1 < reader.end and reader.text[reader.at + 1] == c'\n')
 
 
+# CFWS = (1*([FWS] comment) [FWS]) / FWS                                      RFC 5322 3.2.2
+# comment = "(" *([FWS] ccontent) [FWS] ")", ccontent = ctext / quoted-pair / comment
 cdef bint skip_cfws(Reader *reader) noexcept nogil:
     """Pass over spaces, folds and comments. False if a comment does not end, or holds NUL."""
     cdef size_t depth = 0

@@ -25,19 +25,6 @@ cdef str text_of(bytes octets):
     return octets.decode("utf-8", "surrogateescape")
 
 
-cdef int index_of(bytes section, const uint8_t *name):
-    """The position of a field among the fields of its section, from 0."""
-    cdef Scanner scanner
-    cdef FieldData field
-    cdef int index = 0
-    scanner_begin(&scanner, <const uint8_t *><const char *>section, len(section))
-    while scanner_next(&scanner, &field):
-        if field.name == name:
-            return index
-        index += 1
-    return -1
-
-
 @cython.no_gc
 cdef class Pra:
     """The Purported Responsible Address of a message (RFC 4407 2).
@@ -60,7 +47,7 @@ cdef class Pra:
     @property
     def header_index(self):
         """The position of that field among the fields of the section, from 0."""
-        return index_of(self.section, self.data.field.name)
+        return self.data.index
 
     @property
     def mailbox(self):
@@ -93,9 +80,11 @@ cdef class Pra:
 
 
 def restore(str header not None, str mailbox not None, int index, bytes ascii_domain not None):
-    """A Pra as it was pickled: that of a section in which the field has the same place."""
-    cdef bytes section = b"X: x\n" * max(index, 0) + f"{header}: ".encode("ascii")
-    return extract(section + mailbox.encode("utf-8", "surrogateescape"), lambda written: ascii_domain)
+    """A Pra as it was pickled."""
+    cdef bytes section = f"{header}: ".encode("ascii") + mailbox.encode("utf-8", "surrogateescape")
+    cdef Pra pra = extract(section, lambda written: ascii_domain)
+    pra.data.index = index
+    return pra
 
 
 cdef Pra pra_of(bytes section, a_labels):
@@ -103,7 +92,6 @@ cdef Pra pra_of(bytes section, a_labels):
     cdef Pra pra = Pra.__new__(Pra)
     cdef uint8_t[NAME_BUFFER] name
     cdef int length, start
-    pra.section = section
     pra_select(<const uint8_t *><const char *>section, len(section), &pra.data)
     if pra.data.outcome != PRA_FOUND:
         return pra
@@ -135,7 +123,7 @@ cdef object no_pra(Pra pra):
     failure = FAILURES[pra.data.outcome - 1]
     if pra.data.header == PRA_NO_HEADER:
         return NoPra(failure)
-    return NoPra(failure, HEADERS[pra.data.header], index_of(pra.section, pra.data.field.name))
+    return NoPra(failure, HEADERS[pra.data.header], pra.data.index)
 
 
 def extract(headers, a_labels):

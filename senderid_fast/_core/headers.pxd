@@ -37,7 +37,7 @@ cdef enum PraOutcome:
 ctypedef struct PraData:
     int outcome               # PraOutcome
     int header                # PraHeader
-    FieldData field           # that was taken
+    int index                 # of the field that was taken, among all fields
     MailboxData mailbox       # if the outcome is PRA_FOUND
 
 cdef void scanner_begin(Scanner *scanner, const uint8_t *text, size_t length) noexcept nogil

@@ -3,7 +3,6 @@ from senderid_fast._core.headers cimport PraData
 
 cdef class Pra:
     cdef PraData data
-    cdef bytes section        # the header section, which data points into
     cdef bytes ascii_domain   # with A-labels, in lower case; None if there is no PRA
     cdef bint mismatched      # with SUBMITTER (RFC 4405 4.2)
 

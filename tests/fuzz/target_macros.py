@@ -33,14 +33,16 @@ def macros(data: bytes) -> None:
 
 
 def _address(ip: bytes) -> Address | None:
-    # A zone is of the receiver's host alone, and no part of the address; the core takes any octets.
+    # A zone is of the receiver's host alone, and no part of the address (RFC 6874 2).
     host, percent, zone = ip.partition(b"%")
     try:
         found = ipaddress.ip_address(host.decode("ascii"))
     except ValueError:
         return None
     if isinstance(found, ipaddress.IPv6Address):
-        return None if percent and not zone else found.ipv4_mapped or found
+        if percent and not re.fullmatch(rb"[A-Za-z0-9._~%-]+", zone):
+            return None
+        return found.ipv4_mapped or found
     return None if percent else found
 
 

@@ -282,6 +282,9 @@ def test_a_submitter_that_is_another(way: str, submitter: str | bytes) -> None:
         ("postmaster@one.example", "one.example", False),
         ("postmaster@one.example", "@one.example", False),
         ('""@one.example', '""@one.example', True),
+        ('""@one.example', "postmaster@one.example", False),
+        ("postmaster@one.example", '""@one.example', False),
+        ('""@one.example', '""@two.example', False),
     ],
 )
 def test_how_a_submitter_is_compared(mailbox: str, submitter: str, same: bool) -> None:
