@@ -17,17 +17,16 @@ from senderid_fast._core.answers cimport AnswerStore
 from senderid_fast._core.cidr cimport FAMILY_NONE, address_from_octets, address_parse
 from senderid_fast._core.asking cimport (
     MISSING, REASON_INVALID_DOMAIN, REASON_NO_IDENTITY, REASON_NO_PRA, REASON_SUBMITTER_MISMATCH,
-    REASON_TIME_LIMIT, RESULT_FAIL, RESULT_NONE, RESULT_TEMPERROR,
-    CheckData, LimitsData,
+    REASON_TIME_LIMIT, RESULT_FAIL, RESULT_NONE, RESULT_TEMPERROR, CheckData, LimitsData,
 )
 from senderid_fast._core.evaluator cimport evaluate
 from senderid_fast._core.identities cimport (
-    IDENTITY_ABSENT, IDENTITY_MISMATCH, IDENTITY_NO_PRA, IDENTITY_OK, MAILBOX_MAX, Identity, identity_of_domain, identity_of_helo,
-    identity_of_mail_from, identity_of_pra, identity_of_sender,
+    IDENTITY_ABSENT, IDENTITY_MISMATCH, IDENTITY_NO_PRA, IDENTITY_OK, MAILBOX_MAX, Identity,
+    identity_of_domain, identity_of_helo, identity_of_mail_from, identity_of_pra, identity_of_sender,
 )
 from senderid_fast._core.macros cimport EXPLANATION_MAX
-from senderid_fast._core.records cimport record_release
 from senderid_fast._core.pra cimport Pra, pra_of, section_of
+from senderid_fast._core.records cimport record_release
 from senderid_fast._core.recorder cimport Recorder, recorder_clear, recorder_free, recorder_steps
 from senderid_fast._core.terms cimport octets_of_text
 from senderid_fast._core.verdict cimport KIND_HELO, KIND_HOST, KIND_MAIL_FROM, KIND_PRA, verdict_of

@@ -8,7 +8,6 @@ Time is linear in the length of the field: comments are passed over once, nothin
 """
 
 from libc.stdint cimport uint8_t
-from libc.string cimport memcpy
 
 cdef extern from *:
     """
