@@ -18,6 +18,8 @@ set-up:
 
 demo: set-up
 	$(BIN)/senderid-fast check --zone examples/example.zone --connections examples/connections.tsv
+	$(BIN)/senderid-fast verify --zone examples/example.zone --trusted 203.0.113.128/28 \
+	  examples/messages/*.eml
 
 test: set-up
 	@scripts/install-test-servers.sh

@@ -22,7 +22,7 @@ def test_the_commands_of_the_readme() -> None:
 
     lines = (ROOT / "README.md").read_text("utf-8").splitlines()
     commands = [line.removeprefix("    $ senderid-fast ") for line in lines if "$ senderid" in line]
-    assert len(commands) == 3
+    assert len(commands) == 4
     import shlex
 
     for command in commands:
