@@ -137,11 +137,17 @@ class Engine(EngineBase):
             client, ip, helo = client_behind(relays, ip, helo, headers)
         if ip is None:
             return MessageVerdict(None, None, None, None, client)
+        now = monotonic_ns()
+        by_helo, by_mail_from, by_pra = self._evaluator.check_message(
+            ip, helo, mail_from, headers, submitter, now
+        )
         return MessageVerdict(
             ip if type(ip) is str else address_text(ip),
-            self.check_helo(ip, helo),
-            None if mail_from is None else self.check_mail_from(ip, mail_from, helo),
-            self.check_pra(ip, headers, helo, submitter),
+            by_helo if type(by_helo) is Verdict else self._finish(by_helo),
+            by_mail_from
+            if by_mail_from is None or type(by_mail_from) is Verdict
+            else self._finish(by_mail_from),
+            by_pra if type(by_pra) is Verdict else self._finish(by_pra),
             client,
         )
 
@@ -190,8 +196,15 @@ class Engine(EngineBase):
         self._flights: dict[Question, _Flight] = {}
         self._lock = threading.Lock()
 
-    def _finish(self, check: Check, began: int) -> Verdict:
-        """The driver: ask what the check asks until it has its verdict or its time is over."""
+    def _finish(self, check: Check, began: int | None = None) -> Verdict:
+        """The driver: ask what the check asks until it has its verdict or its time is over.
+
+        began  when the check began; None: now, as its turn comes after others, which may have got
+               what it wants
+        """
+        if began is None:
+            began = monotonic_ns()
+            check.begin_again(began)
         end = began + self._nanoseconds
         while check.question is not None:
             answer = self._ask(check.question, end)

@@ -96,6 +96,17 @@ cdef class Evaluator:
             pra.mismatched = not is_submitter(self, pra, submitter)
         return begin(self, KIND_PRA, ip, pra, None, helo, SCOPE_NUMBER_PRA, now, traced)
 
+    def check_message(self, ip, helo, mail_from, headers, submitter, int64_t now):
+        """HELO, MAIL FROM (if it is not None) and PRA in one call: what each of the three above gives."""
+        cdef Pra pra = pra_of(section_of(headers), self.a_labels)
+        if submitter is not None:
+            pra.mismatched = not is_submitter(self, pra, submitter)
+        return (
+            begin(self, KIND_HELO, ip, None, None, helo, 0, now, False),
+            None if mail_from is None else begin(self, KIND_MAIL_FROM, ip, None, mail_from, helo, 0, now, False),
+            begin(self, KIND_PRA, ip, pra, None, helo, SCOPE_NUMBER_PRA, now, False),
+        )
+
     def rehearse(self, ip, mail_from, helo, int64_t now, int count):
         """Evaluate one MAIL FROM check count times without the GIL, for benchmarks of the evaluator
         alone. The position of its result in results.Result, or -1 if an answer is missing."""
@@ -373,6 +384,14 @@ cdef class Check:
         if data.expires > now:
             self.evaluator.store.keep(data, self.check.question.area, now)
         self.run()
+        return self.question
+
+    def begin_again(self, int64_t now):
+        """Evaluate from the top at a later time: others may have answered what was open. The question
+        that is open now, or None when the check is over."""
+        self.check.now = now
+        if self.question is not None:
+            self.run()
         return self.question
 
     def expire(self):

@@ -18,6 +18,7 @@ class Check:
     def answer(
         self, answer: Answer, expires: int, failure_expires: int, now: int
     ) -> Question | None: ...
+    def begin_again(self, now: int) -> Question | None: ...
     def expire(self) -> Verdict: ...
     def steps(self) -> list[dict[str, Any]]: ...
 
@@ -60,6 +61,15 @@ class Evaluator:
         now: int,
         traced: bool = False,
     ) -> Verdict | Check: ...
+    def check_message(
+        self,
+        ip: _Address,
+        helo: _Text | None,
+        mail_from: _Text | None,
+        headers: bytes | bytearray | memoryview,
+        submitter: _Text | None,
+        now: int,
+    ) -> tuple[Verdict | Check, Verdict | Check | None, Verdict | Check]: ...
     def rehearse(
         self, ip: _Address, mail_from: _Text, helo: _Text | None, now: int, count: int
     ) -> int: ...
