@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import os
 import weakref
+from abc import ABC, abstractmethod
 from dataclasses import fields
 from time import monotonic_ns, time_ns
 from typing import TYPE_CHECKING, Any, Self, cast
@@ -77,7 +78,7 @@ def client_behind(
     return client, client.ip, helo
 
 
-class EngineBase:
+class EngineBase(ABC):
     """What both engines have: settings, the store, the evaluator."""
 
     def __init__(
@@ -136,8 +137,9 @@ class EngineBase:
             _hooked = True
         _alive.add(self)
 
+    @abstractmethod
     def _forget_flights(self) -> None:
-        raise NotImplementedError
+        """Begin without any question under way."""
 
     def _after_fork(self) -> None:
         self._store.after_fork()

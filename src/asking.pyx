@@ -12,7 +12,8 @@ from senderid_fast._core.answerdata cimport (
     NameData, answer_is_for, answer_retain, question_hash,
 )
 from senderid_fast._core.answers cimport store_find
-from senderid_fast._core.cidr cimport FAMILY_IP4, address_write_reverse, sorted4_match, sorted6_match
+from senderid_fast._core.cidr cimport FAMILY_IP4, address_write_reverse
+from senderid_fast._core.tables cimport sorted4_match, sorted6_match
 from senderid_fast._core.macros cimport USES_MESSAGE, USES_P, USES_SENDER, macro_expand_name
 from senderid_fast._core.names cimport name_is_within, name_key, sf_hash
 from senderid_fast._core.recorder cimport EVENT_QUESTION, EVENT_TARGET, Event, recorder_note

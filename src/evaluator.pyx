@@ -26,7 +26,8 @@ from senderid_fast._core.asking cimport (
     CheckData, Target, ask, holds, note, set_validated, spend_lookup, spend_void, target_of, throw,
     throw_dns_error, validate_name,
 )
-from senderid_fast._core.cidr cimport FAMILY_IP4, NO_TERM, table_find4, table_find6
+from senderid_fast._core.cidr cimport FAMILY_IP4
+from senderid_fast._core.tables cimport NO_TERM, table_find4, table_find6
 from senderid_fast._core.macros cimport USES_P, USES_SENDER, macro_expand_text, text_uses
 from senderid_fast._core.recorder cimport (
     EVENT_EXPLANATION, EVENT_HOST, EVENT_MATCH, EVENT_RECORD, EVENT_RESULT, EVENT_RUN, EVENT_TERM, EVENT_TEXT,

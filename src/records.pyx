@@ -12,7 +12,8 @@ from libc.stdint cimport uint8_t, uint16_t, uint32_t
 from libc.stdlib cimport free, malloc
 from libc.string cimport memcpy, memset
 
-from senderid_fast._core.cidr cimport NO_TERM, Network, table_build, u128
+from senderid_fast._core.cidr cimport u128
+from senderid_fast._core.tables cimport NO_TERM, Network, table_build
 from senderid_fast._core.macros cimport Piece
 from senderid_fast._core.tokenizer cimport (
     FAULT_NONE, FAULT_TOO_LONG, FAULT_VERSION, SCOPE_SPF, TERM_IP4, TERM_IP6, Parse, Spec, Table,

@@ -10,9 +10,8 @@ given.
 from libc.stdint cimport uint8_t, uint16_t, uint32_t
 from libc.string cimport memcpy, memset
 
-from senderid_fast._core.cidr cimport (
-    NO_TERM, Network, ip4_mask, ip4_parse, ip6_mask, ip6_parse, prefix_parse, u128,
-)
+from senderid_fast._core.cidr cimport ip4_mask, ip4_parse, ip6_mask, ip6_parse, prefix_parse, u128
+from senderid_fast._core.tables cimport NO_TERM, Network
 from senderid_fast._core.macros cimport (
     MACRO_BAD_LETTER, MACRO_OK, MACRO_STRAY_PERCENT, MACRO_UNCLOSED, MACRO_ZERO_DIGITS, USES_EXPLAIN,
     Piece, macro_expand_name, macro_parse,

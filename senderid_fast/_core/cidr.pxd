@@ -18,14 +18,7 @@ ctypedef struct Address:
     uint32_t ip4          # of FAMILY_IP4, in host order
     uint8_t family
 
-# One network of a run of ip4 and ip6 terms: first and last address, and which term it is.
-ctypedef struct Network:
-    u128 first
-    u128 last
-    uint16_t term
-
 cdef enum:
-    NO_TERM = 0xFFFF
     ADDRESS_TEXT = 64     # room for any address as text: 32 nibbles with dots
 
 cdef bint ip4_parse(const uint8_t *text, size_t length, uint32_t *out) noexcept nogil
@@ -38,10 +31,3 @@ cdef uint32_t ip4_mask(int prefix) noexcept nogil
 cdef int address_write_dotted(const Address *address, uint8_t *out) noexcept nogil
 cdef int address_write_readable(const Address *address, uint8_t *out) noexcept nogil
 cdef int address_write_reverse(const Address *address, uint8_t *out) noexcept nogil
-
-cdef int table_build(Network *networks, int count, u128 most, u128 *starts, uint16_t *terms,
-                     u128 *ends) noexcept nogil
-cdef int table_find4(const uint32_t *starts, const uint16_t *terms, int count, uint32_t ip) noexcept nogil
-cdef int table_find6(const u128 *starts, const uint16_t *terms, int count, u128 ip) noexcept nogil
-cdef bint sorted4_match(const uint32_t *addresses, int count, uint32_t ip, int prefix) noexcept nogil
-cdef bint sorted6_match(const u128 *addresses, int count, u128 ip, int prefix) noexcept nogil

@@ -1,7 +1,8 @@
 # The grammar of a record (RFC 7208 4.5, 12; RFC 4406 3) and the forms of its parts.
 from libc.stdint cimport uint8_t, uint16_t, uint32_t, uint64_t
 
-from senderid_fast._core.cidr cimport Network, u128
+from senderid_fast._core.cidr cimport u128
+from senderid_fast._core.tables cimport Network
 from senderid_fast._core.macros cimport Piece
 
 cdef enum TermKind:

@@ -12,7 +12,8 @@ from hypothesis import strategies as st
 from support.scripted import Scripted, address, policy
 
 import senderid_fast as sf
-from senderid_fast._core.cidr import first_match, parse_address
+from senderid_fast._core.cidr import parse_address
+from senderid_fast._core.tables import first_match
 
 numbers4 = st.one_of(
     st.integers(0, 2**32 - 1), st.sampled_from([0, 1, 2**31 - 1, 2**31, 2**32 - 1, 0xC0000201])

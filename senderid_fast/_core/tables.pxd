@@ -1,0 +1,20 @@
+# Which network holds an address. Everything here is plain C and may run without the GIL.
+from libc.stdint cimport uint16_t, uint32_t
+
+from senderid_fast._core.cidr cimport u128
+
+# One network of a run of ip4 and ip6 terms: first and last address, and which term it is.
+ctypedef struct Network:
+    u128 first
+    u128 last
+    uint16_t term
+
+cdef enum:
+    NO_TERM = 0xFFFF
+
+cdef int table_build(Network *networks, int count, u128 most, u128 *starts, uint16_t *terms,
+                     u128 *ends) noexcept nogil
+cdef int table_find4(const uint32_t *starts, const uint16_t *terms, int count, uint32_t ip) noexcept nogil
+cdef int table_find6(const u128 *starts, const uint16_t *terms, int count, u128 ip) noexcept nogil
+cdef bint sorted4_match(const uint32_t *addresses, int count, uint32_t ip, int prefix) noexcept nogil
+cdef bint sorted6_match(const u128 *addresses, int count, u128 ip, int prefix) noexcept nogil
