@@ -9,10 +9,13 @@ from __future__ import annotations
 import os
 from collections.abc import Mapping
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from senderid_fast.errors import InputError
 from senderid_fast.questions import Answer, Question
-from senderid_fast.resolver.zonedata import Builder, Zone, normal_name, read_mapping
+
+if TYPE_CHECKING:  # most programs have no zone data: it is imported with the first zone
+    from senderid_fast.resolver.zonedata import Zone
 
 __all__ = ["ZoneResolver"]
 
@@ -40,6 +43,8 @@ class ZoneResolver:
     __slots__ = ("_hash", "_zone")
 
     def __init__(self, zonedata: Mapping[str, object], *, ttl: int = 3600) -> None:
+        from senderid_fast.resolver.zonedata import Builder, read_mapping
+
         builder = Builder(_check_ttl(ttl))
         read_mapping(zonedata, builder)
         self._set(builder.build(tree=False))
@@ -72,7 +77,7 @@ class ZoneResolver:
     def resolve(self, question: Question, timeout: float = 0.0) -> Answer:
         """The answer to ``question``; ``timeout`` is not needed."""
         try:
-            return self._zone.answer(normal_name(question.name), question.rrtype)
+            return self._zone.answer_to(question)
         except UnicodeEncodeError:  # a character above U+00FF: not the name of anything here
             return self._zone.missing()
 

@@ -12,7 +12,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 
 from senderid_fast.errors import ZoneError
-from senderid_fast.questions import Answer, RRType, Status
+from senderid_fast.questions import Answer, Question, RRType, Status
 
 __all__ = [
     "TYPES",
@@ -71,6 +71,10 @@ class Zone:
     tree: bool = False
     inner: frozenset[str] = frozenset()
     soas: Mapping[str, int] = field(default_factory=dict)
+
+    def answer_to(self, question: Question) -> Answer:
+        """The answer to a question. UnicodeEncodeError for a name that is none of octets."""
+        return self.answer(normal_name(question.name), question.rrtype)
 
     def answer(self, name: str, rrtype: RRType) -> Answer:
         """The answer for ``name``, which is normal; its CNAMEs are followed."""
