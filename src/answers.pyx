@@ -129,9 +129,16 @@ cdef class AnswerStore:
             table.mask = table.count = table.hand = table.octets = 0
 
     cdef void keep(self, AnswerData *answer, int area, int64_t now) noexcept nogil:
-        """Put the answer in, in place of an older one; the store takes a reference of its own."""
+        """Put the answer in, in place of an older one; the store takes a reference of its own.
+
+        One that is larger than an eighth of its area is not kept: the check that asked has it, and a
+        stranger's giant must not push a thousand others out.
+        """
         cdef Area *table = &self.data.areas[area]
         cdef size_t at
+        if answer.size > table.limit // 8:
+            self.data.refused += 1
+            return
         sf_write_lock(&self.data.lock)
         if table.slots == NULL or (table.count + 1) * 3 > (table.mask + 1) * 2:
             if not area_grow(table):
@@ -186,6 +193,7 @@ cdef class AnswerStore:
             "octets": areas[0].octets + areas[1].octets,
             "limit": areas[0].limit + areas[1].limit,
             "stored": self.data.stored,
+            "refused": self.data.refused,
             "evicted": self.data.evicted,
             "expired": self.data.expired,
         }

@@ -62,6 +62,7 @@ ctypedef struct StoreData:
     uint64_t evicted
     uint64_t expired
     uint64_t stored
+    uint64_t refused          # for their size
 
 cdef AnswerData *store_find(StoreData *store, int area, uint64_t hash, int rrtype, const uint8_t *name,
                             int length, int64_t now) noexcept nogil

@@ -26,7 +26,7 @@ def mistakes(engine: sf.Engine, verdict: sf.Verdict) -> None:
     engine.check_host("192.0.2.1", None)  # error: arg-type
     engine.check_mail_from("192.0.2.1", None)  # error: arg-type
     engine.check_mail_from("192.0.2.1", "", scope=sf.Scope.SPF)  # error: call-arg
-    engine.check_pra("192.0.2.1")  # error: attr-defined
+    engine.check_pra("192.0.2.1")  # error: call-arg
     verdict.result = sf.Result.PASS  # error: misc
     print(verdict.score)  # error: attr-defined
     verdict.lookups + "1"  # error: operator
