@@ -111,14 +111,17 @@ class AsyncEngine(EngineBase):
             client, ip, helo = client_behind(relays, ip, helo, headers)
         if ip is None:
             return MessageVerdict(None, None, None, None, client)
-        of_helo = self.check_helo(ip, helo)
-        of_pra = self.check_pra(ip, headers, helo, submitter)
-        if mail_from is None:
-            by_helo, by_pra = await asyncio.gather(of_helo, of_pra)
-            return MessageVerdict(address_text(ip), by_helo, None, by_pra, client)
-        of_mail_from = self.check_mail_from(ip, mail_from, helo)
-        verdicts = await asyncio.gather(of_helo, of_mail_from, of_pra)
-        return MessageVerdict(address_text(ip), *verdicts, client)
+        now = monotonic_ns()
+        begun = self._evaluator.check_message(ip, helo, mail_from, headers, submitter, now)
+
+        async def settled(one: Verdict | Check | None) -> Verdict | None:
+            return await self._finish(one, now) if isinstance(one, Check) else one
+
+        of_helo, of_mail_from, of_pra = begun
+        by_helo, by_mail_from, by_pra = await asyncio.gather(
+            settled(of_helo), settled(of_mail_from), settled(of_pra)
+        )
+        return MessageVerdict(address_text(ip), by_helo, by_mail_from, by_pra, client)
 
     async def trace_pra(
         self,
