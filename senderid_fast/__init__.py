@@ -3,6 +3,8 @@
 The public names, and nothing else.
 """
 
+from typing import TYPE_CHECKING
+
 from senderid_fast._core.pra import Pra, header_fields
 from senderid_fast._core.terms import Record, Term, parse_record, select_record
 from senderid_fast._core.verdict import Verdict
@@ -18,12 +20,17 @@ from senderid_fast.errors import (
     ZoneError,
 )
 from senderid_fast.identities import extract_pra
+from senderid_fast.lazily import importer
 from senderid_fast.messages import MessageVerdict
 from senderid_fast.questions import Answer, Question, RRType, Status
-from senderid_fast.resolver import AsyncResolver, Resolver, SystemResolver, ZoneResolver
+from senderid_fast.resolver.base import AsyncResolver, Resolver
 from senderid_fast.results import PraFailure, Reason, Result, Scope
-from senderid_fast.settings import Limits, Settings
-from senderid_fast.tracing import Step, Trace
+
+if TYPE_CHECKING:
+    from senderid_fast.resolver.system import SystemResolver
+    from senderid_fast.resolver.zone import ZoneResolver
+    from senderid_fast.settings import Limits, Settings
+    from senderid_fast.tracing import Step, Trace
 
 __all__ = [
     "Answer",
@@ -64,3 +71,22 @@ __all__ = [
 ]
 
 __version__ = "0.1.0"
+
+# Each of these brings a part of the standard library that a program which only parses records, or
+# has a resolver of its own, may never need.
+if not TYPE_CHECKING:  # a type checker would take every name for one of these
+    __getattr__ = importer(
+        globals(),
+        {
+            "Limits": "senderid_fast.settings",
+            "Settings": "senderid_fast.settings",
+            "Step": "senderid_fast.tracing",
+            "SystemResolver": "senderid_fast.resolver.system",
+            "Trace": "senderid_fast.tracing",
+            "ZoneResolver": "senderid_fast.resolver.zone",
+        },
+    )
+
+
+def __dir__() -> list[str]:
+    return sorted({*globals(), *__all__})

@@ -5,7 +5,6 @@ What may live here: the loop that awaits. Its names and their meaning are those 
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from time import monotonic_ns
 from typing import TYPE_CHECKING, Self, cast
 
@@ -15,12 +14,12 @@ from senderid_fast.engine_base import EngineBase, address_text, client_behind, s
 from senderid_fast.messages import MessageVerdict, Relays
 from senderid_fast.questions import Answer, Question, Status
 from senderid_fast.results import Scope
-from senderid_fast.tracing import Trace, tree
 
 if TYPE_CHECKING:
     import asyncio
 
     from senderid_fast.engine_base import Address, Octets, Text
+    from senderid_fast.tracing import Trace
 
 __all__ = ["AsyncEngine"]
 
@@ -166,6 +165,8 @@ class AsyncEngine(EngineBase):
         )
 
     async def _trace(self, check: Check | Verdict, began: int) -> Trace:
+        from senderid_fast.tracing import Trace, tree
+
         assert isinstance(check, Check)
         verdict = await self._finish(check, began)
         return Trace(verdict, tree(check.steps()))
@@ -234,10 +235,12 @@ class AsyncEngine(EngineBase):
         return self._count(answer)
 
 
-@dataclass(slots=True)
 class _AsyncFlight:
-    """A question that a task is asking for one check or several."""
+    """A question that a task is asking for one check or several, until end (in nanoseconds)."""
 
-    task: asyncio.Task[Answer]
-    end: int  # until when, in nanoseconds
-    waiting: int = 0
+    __slots__ = ("end", "task", "waiting")
+
+    def __init__(self, task: asyncio.Task[Answer], end: int) -> None:
+        self.task = task
+        self.end = end
+        self.waiting = 0

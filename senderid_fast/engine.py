@@ -8,7 +8,6 @@ socket; the system's resolver is made when the first question needs it.
 from __future__ import annotations
 
 import threading
-from dataclasses import dataclass, field
 from time import monotonic_ns
 from typing import TYPE_CHECKING, Any, Self, cast
 
@@ -19,21 +18,23 @@ from senderid_fast.errors import InputError
 from senderid_fast.messages import MessageVerdict, Relays
 from senderid_fast.questions import Answer, Question
 from senderid_fast.results import Scope
-from senderid_fast.tracing import Trace, tree
 
 if TYPE_CHECKING:
     from senderid_fast.engine_base import Address, Octets, Text
     from senderid_fast.settings import Settings
+    from senderid_fast.tracing import Trace
 
 __all__ = ["Engine", "engine_for"]
 
 
-@dataclass(slots=True)
 class _Flight:
     """A question that a thread is asking; others wait for it."""
 
-    done: threading.Event = field(default_factory=threading.Event)
-    answer: Answer | None = None
+    __slots__ = ("answer", "done")
+
+    def __init__(self) -> None:
+        self.done = threading.Event()
+        self.answer: Answer | None = None
 
 
 class Engine(EngineBase):
@@ -188,6 +189,8 @@ class Engine(EngineBase):
         return self._trace(self._evaluator.check_mail_from(ip, mail_from, helo, now, True), now)
 
     def _trace(self, check: Check | Verdict, began: int) -> Trace:
+        from senderid_fast.tracing import Trace, tree
+
         assert isinstance(check, Check)
         verdict = self._finish(check, began)
         return Trace(verdict, tree(check.steps()))

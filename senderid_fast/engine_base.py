@@ -9,7 +9,6 @@ from __future__ import annotations
 import os
 import weakref
 from abc import ABC, abstractmethod
-from dataclasses import fields
 from time import monotonic_ns, time_ns
 from typing import TYPE_CHECKING, Any, Self, cast
 
@@ -20,13 +19,13 @@ from senderid_fast.errors import InputError
 from senderid_fast.identities import a_labels
 from senderid_fast.questions import Answer, Status
 from senderid_fast.results import Scope
-from senderid_fast.settings import Limits, Settings
 
 if TYPE_CHECKING:
     from ipaddress import IPv4Address, IPv6Address
 
     from senderid_fast.messages import Client, Relays
     from senderid_fast.resolver.base import AsyncResolver, Resolver
+    from senderid_fast.settings import Limits, Settings
 
     Address = str | bytes | IPv4Address | IPv6Address
     Text = str | bytes
@@ -93,6 +92,8 @@ class EngineBase(ABC):
         receiver: str = "unknown",
         plain_for_pra: bool = True,
     ) -> None:
+        from senderid_fast.settings import Limits, Settings
+
         self._set_up(
             Settings(
                 resolver=resolver,
@@ -120,7 +121,13 @@ class EngineBase(ABC):
         limits = settings.limits
         self._evaluator = Evaluator(
             self._store,
-            tuple(getattr(limits, each.name) for each in fields(limits)),
+            (
+                limits.lookups,
+                limits.void_lookups,
+                limits.mx_names,
+                limits.ptr_names,
+                limits.seconds,
+            ),
             settings.receiver.encode("ascii"),
             settings.plain_for_pra,
             time_ns() - monotonic_ns(),

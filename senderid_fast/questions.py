@@ -8,7 +8,6 @@ made from a HELO string may hold any octet. They are lower case and have no fina
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from enum import IntEnum, StrEnum
 from typing import NamedTuple
 
@@ -60,8 +59,7 @@ class Question(NamedTuple):
         return f"{self.name} {self.rrtype.name}"
 
 
-@dataclass(frozen=True, slots=True)
-class Answer:
+class Answer(NamedTuple):
     """What a resolver says to a question.
 
     status   how it ended; records may be there only when it is ``Status.OK``

@@ -9,7 +9,7 @@ from __future__ import annotations
 import ipaddress
 import re
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 
 from senderid_fast.errors import ZoneError
 from senderid_fast.questions import Answer, Question, RRType, Status
@@ -99,7 +99,7 @@ class Zone:
                     found = node.rest or Answer(Status.NODATA, ttl=self._negative_ttl(name))
             if ttl is None or ttl >= found.ttl:
                 return found
-            return replace(found, ttl=ttl)
+            return found._replace(ttl=ttl)
 
     def missing(self) -> Answer:
         """The answer for a name that cannot be here."""

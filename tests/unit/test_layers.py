@@ -21,11 +21,12 @@ ALLOWED: dict[str, set[str]] = {
     "errors": set(),
     "results": set(),
     "questions": set(),
+    "lazily": set(),
     "settings": {"errors"},
     "identities": {"_core"},
     "receiver": WORDS
     | {"_core", "settings", "identities", "engine", "resolver", "receiver", "messages"},
-    "resolver": WORDS | {"resolver"},
+    "resolver": WORDS | {"resolver", "lazily"},
     "cache": WORDS | {"cache", "_core"},
     "tracing": WORDS | {"_core"},
     "messages": {"_core"},
