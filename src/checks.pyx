@@ -17,7 +17,7 @@ from senderid_fast._core.answers cimport AnswerStore
 from senderid_fast._core.cidr cimport FAMILY_NONE, address_from_octets, address_parse
 from senderid_fast._core.asking cimport (
     MISSING, REASON_INVALID_DOMAIN, REASON_NO_IDENTITY, REASON_NO_PRA, REASON_SUBMITTER_MISMATCH,
-    REASON_TIME_LIMIT, RESULT_FAIL, RESULT_NONE, RESULT_TEMPERROR, CheckData, LimitsData,
+    REASON_TIME_LIMIT, RESULT_FAIL, RESULT_NONE, RESULT_TEMPERROR, SCOPE_NUMBER_PRA, CheckData, LimitsData,
 )
 from senderid_fast._core.evaluator cimport evaluate
 from senderid_fast._core.identities cimport (
@@ -33,9 +33,6 @@ from senderid_fast._core.verdict cimport KIND_HELO, KIND_HOST, KIND_MAIL_FROM, K
 
 from senderid_fast.errors import InputError
 from senderid_fast.questions import Question, RRType
-
-cdef enum:
-    SCOPE_NUMBER_PRA = 2    # position in results.Scope
 
 cdef extern from "Python.h":
     bint PyUnicode_IS_COMPACT_ASCII(object text) noexcept

@@ -22,6 +22,7 @@ from senderid_fast._core.asking cimport (
     REASON_INVALID_TARGET, REASON_MATCHED, REASON_MULTIPLE_RECORDS, REASON_MX_LIMIT,
     REASON_NO_DOMAIN, REASON_NO_RECORD, REASON_REDIRECT_NONE, REASON_SYNTAX_ERROR, RESULT_FAIL,
     RESULT_NEUTRAL, RESULT_NONE, RESULT_PASS, RESULT_PERMERROR, RESULT_SOFTFAIL, RESULT_TEMPERROR,
+    SCOPE_NUMBER_PRA,
     TARGET_MISSING, TARGET_NAME, TARGET_NONE, TERM_MATCH, TERM_MISSING, TERM_NO_MATCH, TERM_THROWS,
     CheckData, Target, ask, holds, note, set_validated, spend_lookup, spend_void, target_of, throw,
     throw_dns_error, validate_name,
@@ -39,7 +40,6 @@ from senderid_fast._core.tokenizer cimport (
 )
 
 cdef enum:
-    SCOPE_NUMBER_PRA = 2    # position in results.Scope
     UNDECIDED = -2          # neither a result nor MISSING: go on
 
 

@@ -45,6 +45,7 @@ cdef enum ReasonNumber:
 cdef enum:
     MISSING = -1            # instead of a result: an answer is not known yet
     NAME_ROOM = 256
+    SCOPE_NUMBER_PRA = 2    # position in results.Scope
 
 # What becomes of a term (RFC 7208 4.6.2).
 cdef enum TermOutcome:

@@ -28,7 +28,6 @@ from senderid_fast.results import Reason, Result, Scope
 __all__ = [
     "Field",
     "authentication_results",
-    "pra_of",
     "received_spf",
 ]
 
@@ -75,12 +74,6 @@ _PRA_HEADERS = ("from", "sender", "resent-from", "resent-sender")
 _ORDER = ("mailfrom", "helo", "pra")
 
 
-def pra_of(verdict: Verdict) -> Pra | None:
-    """The Purported Responsible Address that was checked, or None."""
-    pra: Pra | None = getattr(verdict, "pra", None)
-    return pra
-
-
 def domain_of(pra: Pra) -> str:
     """The domain of a PRA as its field has it, in lower case; U-labels stay for EAI messages."""
     return pra.mailbox.rpartition("@")[2].lower()
@@ -105,7 +98,7 @@ def received_spf(
     """
     address = _address(ip)
     own = _own_name("receiver", receiver, eai=eai)
-    pra = pra_of(verdict)
+    pra = verdict.pra
 
     # header-field   = "Received-SPF:" [CFWS] result FWS [comment FWS] [ key-value-list ] CRLF
     # key-value-list = key-value-pair *( ";" [CFWS] key-value-pair ) [";"]
@@ -193,7 +186,7 @@ def _resinfo(
     if verdict.identity == "mailfrom" and local_parts:
         value = verdict.sender
     elif verdict.identity == "pra":
-        pra = pra_of(verdict)
+        pra = verdict.pra
         if pra is None:
             return text
         # RFC 5451 6.2: the property is the name of the field; RFC 4407 2 has these four.
@@ -207,7 +200,7 @@ def _resinfo(
 def _sentence(verdict: Verdict, address: str, limit: int, *, eai: bool) -> str:
     if not _by_record(verdict) or verdict.result not in _SENTENCES:
         return visible(verdict.detail, limit, eai=eai)
-    pra = pra_of(verdict)
+    pra = verdict.pra
     who = verdict.domain if verdict.identity == "helo" else verdict.sender
     who = pra.mailbox if pra is not None else who
     return _SENTENCES[verdict.result].format(who=visible(who, limit, eai=eai), ip=address)

@@ -11,7 +11,7 @@ from enum import StrEnum
 from senderid_fast._core.verdict import Verdict
 from senderid_fast.errors import InputError
 from senderid_fast.receiver.escaping import mailbox_or_quoted
-from senderid_fast.receiver.fields import Field, domain_of, pra_of
+from senderid_fast.receiver.fields import Field, domain_of
 from senderid_fast.results import Reason, Result
 
 __all__ = [
@@ -75,7 +75,7 @@ def exchange_fields(
     domain, and with ``report`` an -Antispam-Report that holds nothing else.
     """
     fields = [Field("X-MS-Exchange-Organization-SenderIdResult", str(sender_id_status(verdict)))]
-    pra = pra_of(verdict)
+    pra = verdict.pra
     if pra is not None:
         domain = mailbox_or_quoted(domain_of(pra), _MAILBOX_LIMIT, eai=eai)
         fields.append(Field("X-MS-Exchange-Organization-PRD", domain))
@@ -90,7 +90,7 @@ def sid_fields(verdict: Verdict, *, eai: bool = False) -> tuple[Field, ...]:
 
     Results are in capitals. In messages of Hotmail, no PRA always goes with NONE.
     """
-    pra = pra_of(verdict)
+    pra = verdict.pra
     if pra is None:
         return (Field("X-SID-Result", SenderIdStatus.NONE.upper()),)
     mailbox = mailbox_or_quoted(pra.mailbox, _MAILBOX_LIMIT, eai=eai)
