@@ -4,7 +4,7 @@ What may live here: the one function that asks, the two that count, how a term e
 what a term's target-name is. What a mechanism makes of an answer is in evaluator.pyx.
 """
 
-from libc.stdint cimport uint8_t, uint64_t
+from libc.stdint cimport INT64_MIN, uint8_t, uint64_t
 from libc.string cimport memcpy
 
 from senderid_fast._core.answerdata cimport (
@@ -45,6 +45,8 @@ cdef int ask(CheckData *check, int rrtype, const Target *target, AnswerData **an
             if answer_is_for(check.pins[i], hash, rrtype, target.name, target.length):
                 found = check.pins[i]
                 break
+    if found == NULL and check.fetched != NULL:
+        found = store_find(check.fetched, 0, hash, rrtype, target.name, target.length, INT64_MIN)
     if check.recorder != NULL:
         event = recorder_note(check.recorder, EVENT_QUESTION, target.name, target.length, check.lookups,
                               check.void_lookups)

@@ -19,12 +19,12 @@ from senderid_fast._core.asking cimport (
     MISSING, REASON_INVALID_DOMAIN, REASON_NO_IDENTITY, REASON_NO_PRA, REASON_SUBMITTER_MISMATCH,
     REASON_TIME_LIMIT, RESULT_FAIL, RESULT_NONE, RESULT_TEMPERROR, SCOPE_NUMBER_PRA, CheckData, LimitsData,
 )
-from senderid_fast._core.evaluator cimport evaluate
 from senderid_fast._core.identities cimport (
     IDENTITY_ABSENT, IDENTITY_MISMATCH, IDENTITY_NO_PRA, IDENTITY_OK, MAILBOX_MAX, Identity,
     identity_of_domain, identity_of_helo, identity_of_mail_from, identity_of_pra, identity_of_sender,
 )
 from senderid_fast._core.macros cimport EXPLANATION_MAX
+from senderid_fast._core.policies cimport evaluate
 from senderid_fast._core.pra cimport Pra, pra_of, section_of
 from senderid_fast._core.records cimport record_release
 from senderid_fast._core.recorder cimport Recorder, recorder_clear, recorder_free, recorder_steps
@@ -223,6 +223,7 @@ cdef tuple prepare(Evaluator evaluator, CheckData *check, Identity *identity, in
     check.values.unix_time = (now + evaluator.epoch) // 1000000000
     check.pins = NULL
     check.pin_count = 0
+    check.fetched = NULL
     check.recorder = NULL
     return kept_domain, kept_sender, kept_helo
 

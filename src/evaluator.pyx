@@ -3,20 +3,19 @@
 What may live here: the rules, in C, without the GIL. No memory is taken, no clock read, nothing
 asked: a check either ends with a result, or stops at the first answer that the store does not hold
 (MISSING, with the question). Then the caller gets the answer and evaluates again from the top.
+Who keeps the lock of the store meanwhile, and what is kept of the outcome, is policies.pyx.
 
 Theory of operation. Each run counts afresh and the same way, so there is no state between runs.
 Asking and counting stand in asking.pyx, each in one place. Terms answer match, no match or throws
-(4.6.2). The lock of the store is held for reading during a run;
-what the outcome points to is retained before it is let go.
+(4.6.2).
 """
 
 from libc.stdint cimport uint8_t
 from libc.string cimport memchr, memcpy
 
 from senderid_fast._core.answerdata cimport (
-    STATUS_NXDOMAIN, STATUS_OK, TYPE_A, TYPE_AAAA, TYPE_MX, TYPE_TXT, AnswerData, ScopeData, answer_retain,
+    STATUS_NXDOMAIN, STATUS_OK, TYPE_A, TYPE_AAAA, TYPE_MX, TYPE_TXT, AnswerData, ScopeData,
 )
-from senderid_fast._core.answers cimport sf_read_lock, sf_read_unlock
 from senderid_fast._core.asking cimport (
     ASK_ERROR, ASK_MISSING, MISSING, NAME_ROOM, REASON_DEFAULT, REASON_INCLUDE_NONE, REASON_INVALID_DOMAIN,
     REASON_INVALID_TARGET, REASON_MATCHED, REASON_MULTIPLE_RECORDS, REASON_MX_LIMIT,
@@ -34,7 +33,7 @@ from senderid_fast._core.recorder cimport (
     EVENT_EXPLANATION, EVENT_HOST, EVENT_MATCH, EVENT_RECORD, EVENT_RESULT, EVENT_RUN, EVENT_TERM, EVENT_TEXT,
     Event, recorder_note,
 )
-from senderid_fast._core.records cimport SELECT_MULTIPLE_PLAIN, SELECT_NONE, RecordData, record_retain
+from senderid_fast._core.records cimport SELECT_MULTIPLE_PLAIN, SELECT_NONE, RecordData
 from senderid_fast._core.tokenizer cimport (
     SCOPE_SPF, TERM_EXISTS, TERM_INCLUDE, TERM_IP4, TERM_IP6, TERM_MX, TERM_PTR, TERM_REDIRECT, Table, Term,
 )
@@ -413,11 +412,12 @@ cdef int explain(CheckData *check, RecordData *record, const Target *host, uint8
     return 0
 
 
-cdef int evaluate(CheckData *check, uint8_t *explanation) noexcept nogil:
-    """Evaluate the check over what its store and its pins hold: its result, or MISSING.
+cdef int evaluate_held(CheckData *check, uint8_t *explanation) noexcept nogil:
+    """Evaluate the check over what its stores and its pins hold: its result, or MISSING.
 
-    explanation has room for EXPLANATION_MAX octets. check.record and check.trouble, if set, are
-    references that belong to the caller.
+    The caller holds the lock of the store for reading. explanation has room for EXPLANATION_MAX
+    octets. check.record and check.trouble, if set, are borrowed: they live while the lock is held.
+    check.hot, if set, is a reference that belongs to the caller (policies.policy_settle takes it).
     """
     cdef uint8_t[NAME_ROOM] current
     cdef Target host
@@ -426,6 +426,7 @@ cdef int evaluate(CheckData *check, uint8_t *explanation) noexcept nogil:
     check.lookups = check.void_lookups = 0
     check.record = NULL
     check.trouble = NULL
+    check.hot = NULL
     check.term = -1
     check.place_length = check.target_length = 0
     check.explanation_length = -1
@@ -433,7 +434,6 @@ cdef int evaluate(CheckData *check, uint8_t *explanation) noexcept nogil:
     host.length = check.domain_length
     host.hash = check.domain_hash
     host.area = 0
-    sf_read_lock(&check.store.lock)
     result = check_host(check, &host, current)
     if result == RESULT_FAIL and check.record != NULL and check.record.explanation != NO_TERM:
         result = explain(check, check.record, &host, explanation)
@@ -446,10 +446,4 @@ cdef int evaluate(CheckData *check, uint8_t *explanation) noexcept nogil:
     if result == MISSING:
         check.record = NULL
         check.trouble = NULL
-    else:
-        if check.record != NULL:
-            record_retain(check.record)
-        if check.trouble != NULL:
-            answer_retain(check.trouble)
-    sf_read_unlock(&check.store.lock)
     return result

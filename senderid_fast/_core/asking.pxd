@@ -75,6 +75,7 @@ ctypedef struct CheckData:
     LimitsData limits
     StoreData *store
     AnswerData **pins       # answers fetched for this check, good whatever their time to live
+    StoreData *fetched      # the same for many checks that run together (columns.pyx); NULL: none
     Recorder *recorder      # NULL but in a trace
     int64_t now
     uint64_t domain_hash
@@ -97,6 +98,7 @@ ctypedef struct CheckData:
     int target_length       # the name that a term was about, where that tells more
     uint8_t[NAME_ROOM] target
     int explanation_length  # -1: none
+    AnswerData *hot         # evaluated so often that a policy table is due (policies.pyx); retained
     QuestionData question   # that has no answer yet, when evaluate() returns MISSING
     uint8_t[NAME_ROOM] validated
 

@@ -3,4 +3,4 @@ from libc.stdint cimport uint8_t
 
 from senderid_fast._core.asking cimport CheckData
 
-cdef int evaluate(CheckData *check, uint8_t *explanation) noexcept nogil
+cdef int evaluate_held(CheckData *check, uint8_t *explanation) noexcept nogil
