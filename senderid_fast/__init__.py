@@ -11,11 +11,13 @@ from senderid_fast._core.verdict import Verdict
 from senderid_fast.async_engine import AsyncEngine
 from senderid_fast.engine import Engine, engine_for
 from senderid_fast.errors import (
+    FileError,
     InputError,
     MissingExtraError,
     NoPra,
     RecordSelectionError,
     RecordSyntaxError,
+    RowsError,
     SenderIDError,
     ZoneError,
 )
@@ -37,6 +39,7 @@ __all__ = [
     "AsyncEngine",
     "AsyncResolver",
     "Engine",
+    "FileError",
     "InputError",
     "Limits",
     "MessageVerdict",
@@ -52,6 +55,7 @@ __all__ = [
     "RecordSyntaxError",
     "Resolver",
     "Result",
+    "RowsError",
     "Scope",
     "SenderIDError",
     "Settings",

@@ -8,11 +8,13 @@ to parse, a zone file). What a stranger publishes or sends never raises: it beco
 from __future__ import annotations
 
 __all__ = [
+    "FileError",
     "InputError",
     "MissingExtraError",
     "NoPra",
     "RecordSelectionError",
     "RecordSyntaxError",
+    "RowsError",
     "SenderIDError",
     "ZoneError",
 ]
@@ -93,11 +95,12 @@ class NoPra(SenderIDError, ValueError):
         return type(self), (self.reason, self.header, self.header_index)
 
 
-class ZoneError(SenderIDError, ValueError):
-    """Zone data cannot be read.
+class FileError(SenderIDError, ValueError):
+    """A file cannot be read.
 
-    source  the file's name, or "zonedata" for a mapping
-    place   the line of the file, or the name in the mapping
+    source   the file's name
+    place    where in it: "line 3", "line 3, column 7"; "" if it is of no one place
+    problem  one sentence that says what is wrong
     """
 
     def __init__(self, source: str, place: str, problem: str) -> None:
@@ -106,8 +109,20 @@ class ZoneError(SenderIDError, ValueError):
         self.place = place
         self.problem = problem
 
-    def __reduce__(self) -> tuple[type[ZoneError], tuple[str, str, str]]:
+    def __reduce__(self) -> tuple[type[FileError], tuple[str, str, str]]:
         return type(self), (self.source, self.place, self.problem)
+
+
+class ZoneError(FileError):
+    """Zone data cannot be read.
+
+    source  the file's name, or "zonedata" for a mapping
+    place   the line of the file, or the name in the mapping
+    """
+
+
+class RowsError(FileError):
+    """A file of rows, of answers, or a log cannot be read, written or resumed."""
 
 
 class MissingExtraError(SenderIDError, ImportError):

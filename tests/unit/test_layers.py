@@ -30,8 +30,11 @@ ALLOWED: dict[str, set[str]] = {
     "cache": WORDS | {"cache", "_core"},
     "tracing": WORDS | {"_core"},
     "messages": {"_core"},
+    "rows": WORDS | {"rows", "receiver"},
+    "answersets": WORDS | {"_core", "resolver", "settings"},
+    "batch": WORDS | {"_core", "settings", "answersets"},
     "engine_base": WORDS
-    | {"_core", "settings", "messages", "identities", "resolver", "cache", "engine"},
+    | {"_core", "settings", "messages", "identities", "resolver", "cache", "engine", "batch"},
     "engine": WORDS
     | {
         "_core",
@@ -40,6 +43,7 @@ ALLOWED: dict[str, set[str]] = {
         "resolver",
         "cache",
         "tracing",
+        "batch",
         "engine_base",
         "messages",
     },
@@ -51,6 +55,7 @@ ALLOWED: dict[str, set[str]] = {
         "resolver",
         "cache",
         "tracing",
+        "batch",
         "engine_base",
         "messages",
     },
