@@ -35,6 +35,10 @@ __all__ = ["EngineBase", "address_text", "client_behind", "scope_number"]
 
 _SCOPES = {scope: number for number, scope in enumerate(Scope)}
 
+# Evaluations after which a policy becomes a table; a power of two. A table costs about as much as
+# twenty to fifty evaluations.
+HEAT_FOR_TABLE = 32
+
 # Engines alive, so that the child of a fork can put each in order. One hook for all: a hook of
 # register_at_fork cannot be taken back.
 _alive: weakref.WeakSet[EngineBase] = weakref.WeakSet()
@@ -91,6 +95,7 @@ class EngineBase(ABC):
         store_octets: int = 64 << 20,
         receiver: str = "unknown",
         plain_for_pra: bool = True,
+        policy_tables: bool = True,
     ) -> None:
         from senderid_fast.settings import Limits, Settings
 
@@ -104,6 +109,7 @@ class EngineBase(ABC):
                 store_octets=store_octets,
                 receiver=receiver,
                 plain_for_pra=plain_for_pra,
+                policy_tables=policy_tables,
             )
         )
 
@@ -117,7 +123,9 @@ class EngineBase(ABC):
     def _set_up(self, settings: Settings) -> None:
         global _hooked  # noqa: PLW0603 - one hook for each process
         self._settings = settings
-        self._store = AnswerStore(settings.store_octets)
+        self._store = AnswerStore(
+            settings.store_octets, HEAT_FOR_TABLE if settings.policy_tables else 0
+        )
         limits = settings.limits
         self._evaluator = Evaluator(
             self._store,

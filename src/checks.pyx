@@ -224,6 +224,8 @@ cdef tuple prepare(Evaluator evaluator, CheckData *check, Identity *identity, in
     check.pins = NULL
     check.pin_count = 0
     check.fetched = NULL
+    check.walk = NULL
+    check.no_explanation = False
     check.recorder = NULL
     return kept_domain, kept_sender, kept_helo
 

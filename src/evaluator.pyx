@@ -10,12 +10,13 @@ Asking and counting stand in asking.pyx, each in one place. Terms answer match, 
 (4.6.2).
 """
 
-from libc.stdint cimport uint8_t
-from libc.string cimport memchr, memcpy
+from libc.stdint cimport uint8_t, uint32_t
+from libc.string cimport memchr, memcmp, memcpy
 
 from senderid_fast._core.answerdata cimport (
-    STATUS_NXDOMAIN, STATUS_OK, TYPE_A, TYPE_AAAA, TYPE_MX, TYPE_TXT, AnswerData, ScopeData,
+    STATUS_NXDOMAIN, STATUS_OK, TYPE_A, TYPE_AAAA, TYPE_MX, TYPE_TXT, AnswerData, answer_record, answer_retain,
 )
+from senderid_fast._core.answers cimport policy_is_good
 from senderid_fast._core.asking cimport (
     ASK_ERROR, ASK_MISSING, MISSING, NAME_ROOM, REASON_DEFAULT, REASON_INCLUDE_NONE, REASON_INVALID_DOMAIN,
     REASON_INVALID_TARGET, REASON_MATCHED, REASON_MULTIPLE_RECORDS, REASON_MX_LIMIT,
@@ -23,17 +24,22 @@ from senderid_fast._core.asking cimport (
     RESULT_NEUTRAL, RESULT_NONE, RESULT_PASS, RESULT_PERMERROR, RESULT_SOFTFAIL, RESULT_TEMPERROR,
     SCOPE_NUMBER_PRA,
     TARGET_MISSING, TARGET_NAME, TARGET_NONE, TERM_MATCH, TERM_MISSING, TERM_NO_MATCH, TERM_THROWS,
-    CheckData, Target, ask, holds, note, set_validated, spend_lookup, spend_void, target_of, throw,
-    throw_dns_error, validate_name,
+    CheckData, Target, Walk, ask, holds, note, set_validated, spend_lookup, spend_void, target_of, throw,
+    throw_dns_error, validate_name, walk_ground,
 )
-from senderid_fast._core.cidr cimport FAMILY_IP4
-from senderid_fast._core.tables cimport NO_TERM, table_find4, table_find6
+from senderid_fast._core.cidr cimport FAMILY_IP4, Address, u128
+from senderid_fast._core.tables cimport NO_TERM, range_of4, range_of6
 from senderid_fast._core.macros cimport USES_P, USES_SENDER, macro_expand_text, text_uses
 from senderid_fast._core.recorder cimport (
     EVENT_EXPLANATION, EVENT_HOST, EVENT_MATCH, EVENT_RECORD, EVENT_RESULT, EVENT_RUN, EVENT_TERM, EVENT_TEXT,
     Event, recorder_note,
 )
-from senderid_fast._core.records cimport SELECT_MULTIPLE_PLAIN, SELECT_NONE, RecordData
+from senderid_fast._core.policydata cimport (
+    POLICY_DEPENDS, POLICY_NO_RECORD, POLICY_OWN_RECORD, PolicyData, PolicyKey, PolicyOutcome, policy_outcome,
+)
+from senderid_fast._core.records cimport (
+    RECORD_ASKS, RECORD_BOUND, SELECT_MULTIPLE_PLAIN, SELECT_NONE, RecordData,
+)
 from senderid_fast._core.tokenizer cimport (
     SCOPE_SPF, TERM_EXISTS, TERM_INCLUDE, TERM_IP4, TERM_IP6, TERM_MX, TERM_PTR, TERM_REDIRECT, Table, Term,
 )
@@ -84,11 +90,11 @@ cdef int mx_matches(CheckData *check, RecordData *record, int index, const Targe
     if <int>answer.count > check.limits.mx_names:
         return throw(check, RESULT_PERMERROR, REASON_MX_LIMIT, record, index, host)
     for i in range(<int>answer.count):
-        if answer.names[i].length == 0:
+        if answer.payload.names[i].length == 0:
             continue                                      # RFC 7505: a null MX has no host to ask for
-        exchange.name = answer.names[i].octets
-        exchange.length = answer.names[i].length
-        exchange.hash = answer.names[i].hash
+        exchange.name = answer.payload.names[i].octets
+        exchange.length = answer.payload.names[i].length
+        exchange.hash = answer.payload.names[i].hash
         exchange.area = target.area
         outcome = ask(check, rrtype, &exchange, &addresses)
         if outcome == ASK_MISSING:
@@ -193,11 +199,13 @@ cdef inline bint plain_applies(const CheckData *check) noexcept nogil:
     return check.plain_for_pra or check.scope != SCOPE_NUMBER_PRA
 
 
-cdef int record_of_host(CheckData *check, const Target *host, RecordData **record) noexcept nogil:
+cdef int record_of_host(CheckData *check, const Target *host, RecordData **record,
+                        AnswerData **found) noexcept nogil:
     """Look the record up and select it (4.3 to 4.5, RFC 4406 4.3 and 4.4); UNDECIDED if there is
     one to evaluate, else a result or MISSING."""
     cdef AnswerData *answer = NULL
-    cdef const ScopeData *selected
+    cdef RecordData *selected
+    cdef int selection
     cdef int outcome
     if memchr(host.name, c'.', host.length) == NULL:
         return ended(check, RESULT_NONE, REASON_INVALID_DOMAIN)         # 4.3: not multi-label
@@ -216,20 +224,21 @@ cdef int record_of_host(CheckData *check, const Target *host, RecordData **recor
         return outcome
     if answer.status != STATUS_OK:
         return ended(check, RESULT_NONE, REASON_NO_RECORD)
-    selected = &answer.scopes[check.scope]
-    if selected.record == NULL:
-        if selected.selection == SELECT_NONE or (
-                selected.selection == SELECT_MULTIPLE_PLAIN and not plain_applies(check)):
+    selected = answer_record(answer, check.scope)
+    if selected == NULL:
+        selection = answer.selected[check.scope]
+        if selection == SELECT_NONE or (selection == SELECT_MULTIPLE_PLAIN and not plain_applies(check)):
             return ended(check, RESULT_NONE, REASON_NO_RECORD)
         throw(check, RESULT_PERMERROR, REASON_MULTIPLE_RECORDS, NULL, -1, host)
         return RESULT_PERMERROR
-    if selected.record.scopes == SCOPE_SPF and not plain_applies(check):
+    if selected.scopes == SCOPE_SPF and not plain_applies(check):
         return ended(check, RESULT_NONE, REASON_NO_RECORD)
-    if selected.record.error:
+    if selected.error:
         # 4.6: a syntax error anywhere, before anything is evaluated.
-        throw(check, RESULT_PERMERROR, REASON_SYNTAX_ERROR, selected.record, -1, host)
+        throw(check, RESULT_PERMERROR, REASON_SYNTAX_ERROR, selected, -1, host)
         return RESULT_PERMERROR
-    record[0] = selected.record
+    record[0] = selected
+    found[0] = answer
     return UNDECIDED
 
 
@@ -261,9 +270,15 @@ cdef int mechanisms_decide(CheckData *check, RecordData *record, const Target *h
             # 5.6, for all neighbouring networks at once: the first of them that matches.
             table = &record.tables[term.table]
             if check.ip.family == FAMILY_IP4:
-                hit = table_find4(table.starts4, table.terms4, table.count4, check.ip.ip4)
+                hit = range_of4(table.starts4, table.count4, check.ip.ip4)
+                if check.walk != NULL and hit + 1 < table.count4:
+                    check.walk.last = min(check.walk.last, <u128>(table.starts4[hit + 1] - 1))
+                hit = table.terms4[hit]
             else:
-                hit = table_find6(table.starts6, table.terms6, table.count6, check.ip.ip6)
+                hit = range_of6(table.starts6, table.count6, check.ip.ip6)
+                if check.walk != NULL and hit + 1 < table.count6:
+                    check.walk.last = min(check.walk.last, table.starts6[hit + 1] - 1)
+                hit = table.terms6[hit]
             if check.recorder != NULL:
                 event = note(check, EVENT_RUN, record, index)
                 if event != NULL:
@@ -324,12 +339,131 @@ cdef int redirect_target(CheckData *check, RecordData *record, const Target *hos
     return throw(check, RESULT_PERMERROR, REASON_INVALID_TARGET, record, record.redirect, host)
 
 
+# --- policy tables ---------------------------------------------------------------------------------
+
+cdef PolicyData *table_of(CheckData *check, const AnswerData *answer, const RecordData *record) noexcept nogil:
+    """The table that is good for this check, or NULL."""
+    cdef PolicyKey key
+    cdef PolicyData *policy = <PolicyData *>record.policies
+    cdef PolicyData *own = <PolicyData *>answer.policies
+    if policy == NULL and own == NULL:
+        return NULL
+    set_policy_key(check, &key)
+    while policy != NULL or own != NULL:
+        if policy == NULL:
+            policy = own
+            own = NULL
+        if memcmp(&policy.key, &key, sizeof(PolicyKey)) == 0:
+            return policy if policy_is_good(check.store, policy, check.now) else NULL
+        policy = policy.next
+    return NULL
+
+
+cdef void set_policy_key(const CheckData *check, PolicyKey *key) noexcept nogil:
+    key.lookups = check.limits.lookups
+    key.void_lookups = check.limits.void_lookups
+    key.mx_names = check.limits.mx_names
+    key.ptr_names = check.limits.ptr_names
+    key.scope = <uint8_t>check.scope
+    key.family = check.ip.family
+    key.plain_for_pra = check.plain_for_pra
+    key.reserved = 0
+
+
+cdef int table_decides(CheckData *check, AnswerData *answer, RecordData *record, const Target *host,
+                       int depth) noexcept nogil:
+    """What the table of a policy says, which is what evaluating it would come to; or UNDECIDED.
+
+    As a part of another policy (include, redirect), a table stands for a result that counts what it
+    counts when asked by itself, if both counts stay within their limits.
+    """
+    cdef PolicyData *policy
+    cdef const PolicyOutcome *outcome
+    cdef Address last
+    cdef bint part = check.lookups > 0 or check.void_lookups > 0
+    if check.walk != NULL:
+        if not part:
+            return UNDECIDED                      # the table that is being made
+        if host.length == check.domain_length and memcmp(host.name, check.domain, host.length) == 0:
+            check.walk.bound = True               # a loop: whose record it is does matter
+            return UNDECIDED
+    policy = table_of(check, answer, record)
+    if policy == NULL:
+        return warmed(check, answer, record)
+    outcome = policy_outcome(policy, &check.ip, &last if check.walk != NULL else NULL)
+    if outcome.result == POLICY_DEPENDS:
+        if outcome.unknown and check.walk == NULL:
+            policy.misses += 1
+            if policy.misses >= check.store.heat_for_table and policy.misses & (policy.misses - 1) == 0:
+                return heated(check, answer)
+        return UNDECIDED
+    # The text of exp= is for the one policy that was asked for (6.2), redirects included.
+    if outcome.explains and not check.no_explanation and (not part or depth > 1):
+        return UNDECIDED
+    if part:
+        if outcome.result == RESULT_PERMERROR or (
+                check.lookups + outcome.lookups > check.limits.lookups
+                or check.void_lookups + outcome.void_lookups > check.limits.void_lookups):
+            return UNDECIDED                      # whose fault it is, the evaluator tells
+        if check.walk != NULL:
+            table_narrows(check, policy, &last)
+    if not policy.used:
+        policy.used = 1
+    check.lookups += outcome.lookups
+    check.void_lookups += outcome.void_lookups
+    check.result = outcome.result
+    check.reason = outcome.reason
+    check.term = outcome.term
+    check.record = record
+    if outcome.record != POLICY_OWN_RECORD:
+        check.record = NULL if outcome.record == POLICY_NO_RECORD else policy.records[outcome.record]
+    if outcome.place_is_host:
+        check.place_length = host.length
+        memcpy(check.place, host.name, host.length)
+    else:
+        check.place_length = outcome.place_length
+        memcpy(check.place, policy.names + outcome.place, outcome.place_length)
+    check.target_length = outcome.target_length
+    memcpy(check.target, policy.names + outcome.target, outcome.target_length)
+    return outcome.result
+
+
+cdef void table_narrows(CheckData *check, const PolicyData *policy, const Address *last) noexcept nogil:
+    """A walk goes through the table of a part: what that stands on, the whole stands on."""
+    cdef Walk *walk = check.walk
+    cdef int i
+    walk.last = min(walk.last, <u128>last.ip4 if check.ip.family == FAMILY_IP4 else last.ip6)
+    walk.expires = min(walk.expires, policy.expires)
+    for i in range(policy.ground_count):
+        walk_ground(check, policy.grounds[i])
+
+
+cdef int warmed(CheckData *check, AnswerData *answer, RecordData *record) noexcept nogil:
+    """A policy is evaluated without a table. Often enough, it gets one: after heat_for_table
+    evaluations, which is a power of two; if that came to nothing, after twice as many, and so on.
+    UNDECIDED."""
+    cdef uint32_t *heat = &answer.heat if record.uses & RECORD_BOUND else &record.heat
+    if check.walk == NULL:
+        heat[0] += 1
+        if heat[0] >= check.store.heat_for_table and heat[0] & (heat[0] - 1) == 0:
+            return heated(check, answer)
+    return UNDECIDED
+
+
+cdef int heated(CheckData *check, AnswerData *answer) noexcept nogil:
+    if check.hot == NULL:
+        answer_retain(answer)
+        check.hot = answer
+    return UNDECIDED
+
+
 cdef int check_host(CheckData *check, Target *host, uint8_t *current) noexcept nogil:
     """check_host() (4.1) for host, which it moves on at a redirect (into current): a result, or MISSING."""
     cdef uint8_t[NAME_ROOM] room
     cdef uint8_t[NAME_ROOM] previous_name
     cdef RecordData *record = NULL
     cdef RecordData *previous = NULL
+    cdef AnswerData *answer = NULL
     cdef Target target
     cdef Target previous_host = host[0]
     cdef Event *event
@@ -338,7 +472,7 @@ cdef int check_host(CheckData *check, Target *host, uint8_t *current) noexcept n
         depth += 1
         if check.recorder != NULL:
             recorder_note(check.recorder, EVENT_HOST, host.name, host.length, check.lookups, check.void_lookups)
-        result = record_of_host(check, host, &record)
+        result = record_of_host(check, host, &record, &answer)
         if result == RESULT_NONE and depth > 1:
             # 6.1: a redirect to a domain without a record is permerror.
             finish(check, result, 1)
@@ -349,6 +483,10 @@ cdef int check_host(CheckData *check, Target *host, uint8_t *current) noexcept n
         if result == UNDECIDED:
             if check.recorder != NULL:
                 note(check, EVENT_RECORD, record, 0)
+            elif record.uses & RECORD_ASKS and check.store.heat_for_table:
+                result = table_decides(check, answer, record, host, depth)
+                if result != UNDECIDED:
+                    return result
             result = mechanisms_decide(check, record, host)
         if result == UNDECIDED and (record.redirect == NO_TERM or record.all != NO_TERM):
             # 5.1, 6.1: redirect counts only if there is no "all" anywhere. 4.7: else neutral.
@@ -412,17 +550,8 @@ cdef int explain(CheckData *check, RecordData *record, const Target *host, uint8
     return 0
 
 
-cdef int evaluate_held(CheckData *check, uint8_t *explanation) noexcept nogil:
-    """Evaluate the check over what its stores and its pins hold: its result, or MISSING.
-
-    The caller holds the lock of the store for reading. explanation has room for EXPLANATION_MAX
-    octets. check.record and check.trouble, if set, are borrowed: they live while the lock is held.
-    check.hot, if set, is a reference that belongs to the caller (policies.policy_settle takes it).
-    """
-    cdef uint8_t[NAME_ROOM] current
-    cdef Target host
-    cdef Event *event
-    cdef int result
+cdef void begin_evaluation(CheckData *check, Target *host) noexcept nogil:
+    """Count from nothing, and begin at the domain of the check."""
     check.lookups = check.void_lookups = 0
     check.record = NULL
     check.trouble = NULL
@@ -434,8 +563,23 @@ cdef int evaluate_held(CheckData *check, uint8_t *explanation) noexcept nogil:
     host.length = check.domain_length
     host.hash = check.domain_hash
     host.area = 0
+
+
+cdef int evaluate_held(CheckData *check, uint8_t *explanation) noexcept nogil:
+    """Evaluate the check over what its stores and its pins hold: its result, or MISSING.
+
+    The caller holds the lock of the store for reading. explanation has room for EXPLANATION_MAX
+    octets. check.record and check.trouble, if set, are borrowed: they live while the lock is held.
+    check.hot, if set, is a reference that belongs to the caller (policies.policy_settle takes it).
+    """
+    cdef uint8_t[NAME_ROOM] current
+    cdef Target host
+    cdef Event *event
+    cdef int result
+    begin_evaluation(check, &host)
     result = check_host(check, &host, current)
-    if result == RESULT_FAIL and check.record != NULL and check.record.explanation != NO_TERM:
+    if result == RESULT_FAIL and not check.no_explanation and check.record != NULL and (
+            check.record.explanation != NO_TERM):
         result = explain(check, check.record, &host, explanation)
         if result != MISSING:
             result = RESULT_FAIL
