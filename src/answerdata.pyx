@@ -4,7 +4,7 @@ What may live here: how an answer lies in memory, and the way there from questio
 SPF but which record of a TXT answer applies: that is worked out once, when the answer comes.
 """
 
-from libc.stdint cimport int8_t, int64_t, uint8_t, uint32_t, uint64_t
+from libc.stdint cimport int8_t, int64_t, uint8_t, uint16_t, uint32_t, uint64_t
 from libc.stdlib cimport free, malloc, qsort
 from libc.string cimport memcmp, memcpy, memset
 
@@ -25,6 +25,7 @@ cdef dict STATUS_NUMBERS = {status: number for number, status in enumerate(Statu
 
 cdef enum:
     SCOPE_COUNT = 3
+    RECORDS_MOST = 0xFFFF
     NAMES_MOST = 1000         # of MX or PTR kept: the limits of a check are far below
 
 
@@ -73,13 +74,14 @@ cdef bytes name_octets(str name):
     return name.encode("latin-1")
 
 
-cdef inline size_t payload_at(size_t name_length) noexcept nogil:
-    return aligned(sizeof(AnswerData) + name_length)
+cdef inline size_t payload_at(size_t name_length, int rrtype) noexcept nogil:
+    cdef size_t at = sizeof(AnswerData) + name_length
+    return aligned(at) if rrtype == TYPE_AAAA else (at + 7) & ~<size_t>7
 
 
 cdef AnswerData *answer_block(bytes name, int rrtype, int status, size_t payload, int64_t expires) except NULL:
-    """An answer with room for payload octets behind its name; they begin on a multiple of 16."""
-    cdef size_t size = payload_at(len(name)) + payload
+    """An answer with room for payload octets behind its name, aligned for what its type holds."""
+    cdef size_t size = payload_at(len(name), rrtype) + payload
     cdef AnswerData *answer = <AnswerData *>malloc(size)
     if answer == NULL:
         raise MemoryError
@@ -96,7 +98,7 @@ cdef AnswerData *answer_block(bytes name, int rrtype, int status, size_t payload
 
 
 cdef inline void *payload_of(AnswerData *answer) noexcept nogil:
-    return <char *>answer + payload_at(answer.name_length)
+    return <char *>answer + payload_at(answer.name_length, answer.rrtype)
 
 
 cdef bytes packed_octets(record, Py_ssize_t length):
@@ -130,7 +132,7 @@ cdef AnswerData *compile_a(bytes name, tuple records, int64_t expires) except NU
         answer_release(answer)
         raise
     answer.payload.ip4 = <const uint32_t *>payload_of(answer)
-    answer.count = <uint32_t>len(records)
+    answer.count = <uint16_t>len(records)
     qsort(payload_of(answer), answer.count, sizeof(uint32_t), ip4_order)
     return answer
 
@@ -157,7 +159,7 @@ cdef AnswerData *compile_aaaa(bytes name, tuple records, int64_t expires) except
         answer_release(answer)
         raise
     answer.payload.ip6 = <const u128 *>payload_of(answer)
-    answer.count = <uint32_t>len(records)
+    answer.count = <uint16_t>len(records)
     qsort(payload_of(answer), answer.count, sizeof(u128), ip6_order)
     return answer
 
@@ -177,7 +179,7 @@ cdef AnswerData *compile_names(bytes name, int rrtype, list names, int64_t expir
     out = <NameData *>payload_of(answer)
     at = <uint8_t *>(out + len(octets))
     answer.payload.names = out
-    answer.count = <uint32_t>len(octets)
+    answer.count = <uint16_t>len(octets)
     for text in octets:
         length = name_normalise(<const uint8_t *><const char *>text, len(text), buffer)
         memcpy(at, buffer, length)
@@ -218,7 +220,7 @@ cdef AnswerData *compile_txt(bytes name, tuple records, int64_t expires) except 
         elif count == 1 and not chosen and lengths[0] <= EXPLANATION_TEXT_MAX:
             kept = records[0]                            # an explanation, maybe
         answer = answer_block(name, TYPE_TXT, STATUS_OK, len(chosen) * sizeof(void *) + len(kept), expires)
-        answer.count = <uint32_t>count
+        answer.count = <uint16_t>count
         answer.payload.records = <RecordData **>payload_of(answer)
         memcpy(answer.selected, selected, sizeof(selected))
         answer.several = several
@@ -231,7 +233,7 @@ cdef AnswerData *compile_txt(bytes name, tuple records, int64_t expires) except 
         memcpy(answer.payload.records + answer.record_count, <const char *>kept, len(kept))
         # RFC 7208 6.2: an explanation is the only TXT record at its name.
         if count == 1 and lengths[0] <= EXPLANATION_TEXT_MAX:
-            answer.text_length = <uint32_t>lengths[0]
+            answer.text_length = <uint16_t>lengths[0]
             answer.text = <const uint8_t *>(answer.payload.records + answer.record_count)
             if answer.record_count:
                 answer.text = answer.payload.records[0].text
@@ -294,7 +296,7 @@ cdef object answer_records(const AnswerData *answer):
                 out.append((<const char *>record.text)[:record.text_length])
             if answer.text != NULL and not out:
                 out.append((<const char *>answer.text)[:answer.text_length])
-        if answer.count > <uint32_t>len(out) or not out:
+        if answer.count > <Py_ssize_t>len(out) or not out:
             out.append(b"")
             if answer.count == 1 and len(out) == 1:
                 out.append(b"")                          # one text that was too long to be kept
@@ -316,7 +318,7 @@ cdef AnswerData *compile_empty(bytes name, int rrtype, int status, bytes detail,
     cdef AnswerData *answer = answer_block(name, rrtype, status, len(detail), expires)
     memcpy(payload_of(answer), <const char *>detail, len(detail))
     answer.text = <const uint8_t *>payload_of(answer)
-    answer.text_length = <uint32_t>len(detail)
+    answer.text_length = <uint16_t>len(detail)
     return answer
 
 
@@ -345,6 +347,8 @@ cdef AnswerData *answer_compile(question, answer, int64_t expires) except NULL:
         if not isinstance(records, (tuple, list)):
             raise TypeError(f"records is {type(records).__name__}, not a tuple")
         records = tuple(records)
+        if len(records) > RECORDS_MOST:
+            raise ValueError(f"{len(records)} records, more than a message can hold")
         if not records:
             return compile_empty(name, rrtype, STATUS_NODATA, b"", expires)
         if rrtype == TYPE_TXT:

@@ -23,6 +23,12 @@ from senderid_fast._core.tokenizer cimport (
 from senderid_fast._core.tokenizer cimport Term as TermData
 
 
+# The table of a family of which a run names no network: one range, no term.
+cdef uint32_t NOWHERE4 = 0
+cdef u128 NOWHERE6 = 0
+cdef uint16_t NOTHING = NO_TERM
+
+
 cdef inline size_t aligned(size_t size) noexcept nogil:
     return (size + 15) & ~<size_t>15
 
@@ -90,17 +96,21 @@ cdef void record_set_text(RecordData *record, uint8_t *at, const uint8_t *text, 
 cdef RecordData *record_build(Parse *parse, size_t length, size_t table_count, char *scratch) noexcept nogil:
     """One block with all that the parse found. NULL if there is no memory."""
     cdef size_t networks = parse.network4_count + parse.network6_count
-    cdef size_t header = aligned(sizeof(RecordData))
-    cdef size_t tables = aligned(table_count * sizeof(Table))
-    cdef size_t wide = (2 * parse.network6_count + table_count) * sizeof(u128)
-    cdef size_t narrow = (2 * parse.network4_count + table_count) * sizeof(uint32_t)
-    cdef size_t specs = aligned(parse.spec_count * sizeof(Spec))
+    cdef size_t header = sizeof(RecordData)
+    cdef size_t tables = table_count * sizeof(Table)
+    cdef size_t specs = parse.spec_count * sizeof(Spec)
+    # A family that no term names needs no table of its own, and nothing wide no alignment.
+    cdef size_t wide = (2 * parse.network6_count + table_count) * sizeof(u128) if parse.network6_count else 0
+    cdef size_t narrow = (2 * parse.network4_count + table_count) * sizeof(uint32_t) if parse.network4_count else 0
+    cdef size_t wide_at = header + tables + specs
     cdef size_t terms = parse.term_count * sizeof(TermData)
     cdef size_t pieces = parse.piece_count * sizeof(Piece)
     cdef size_t indexes = (2 * networks + 2 * table_count) * sizeof(uint16_t)
     cdef size_t names = names_apart(parse)
-    cdef size_t size = (header + tables + aligned(wide) + aligned(narrow) + specs + aligned(terms)
-                        + aligned(pieces) + indexes + names + length)
+    cdef size_t size
+    if wide:
+        wide_at = aligned(wide_at)
+    size = wide_at + wide + narrow + terms + pieces + indexes + names + length
     cdef char *block = <char *>malloc(size)
     cdef RecordData *record = <RecordData *>block
     cdef Table *table
@@ -119,19 +129,19 @@ cdef RecordData *record_build(Parse *parse, size_t length, size_t table_count, c
     at = block + header
     record.tables = <const Table *>at
     at += tables
-    starts6 = <u128 *>at
-    at += aligned(wide)
-    starts4 = <uint32_t *>at
-    at += aligned(narrow)
     record.specs = <const Spec *>at
-    memcpy(at, parse.specs, parse.spec_count * sizeof(Spec))
-    at += specs
+    memcpy(at, parse.specs, specs)
+    at = block + wide_at
+    starts6 = <u128 *>at
+    at += wide
+    starts4 = <uint32_t *>at
+    at += narrow
     record.terms = <const TermData *>at
     memcpy(at, parse.terms, terms)
-    at += aligned(terms)
+    at += terms
     record.pieces = <const Piece *>at
     memcpy(at, parse.pieces, pieces)
-    at += aligned(pieces)
+    at += pieces
     places = <uint16_t *>at
     at += indexes
     record_set_text(record, <uint8_t *>at + names, parse.text, length)
@@ -163,20 +173,25 @@ cdef RecordData *record_build(Parse *parse, size_t length, size_t table_count, c
         while i < parse.term_count and (record.terms[i].kind == TERM_IP4 or record.terms[i].kind == TERM_IP6):
             i += 1
         table.end = <uint16_t>i
+        table.count4 = table.count6 = 1
+        table.starts4, table.terms4 = &NOWHERE4, &NOTHING
+        table.starts6, table.terms6 = &NOWHERE6, &NOTHING
         networks_of_run(parse.networks4, parse.network4_count, &next4, i, run, &n)
-        table.count4 = table_build(run, n, 0xFFFFFFFF, starts, places, ends)
-        table.terms4 = places
-        places += table.count4
-        table.starts4 = starts4
-        for n in range(table.count4):
-            starts4[n] = <uint32_t>starts[n]
-        starts4 += table.count4
+        if n:
+            table.count4 = table_build(run, n, 0xFFFFFFFF, starts, places, ends)
+            table.terms4 = places
+            places += table.count4
+            table.starts4 = starts4
+            for n in range(table.count4):
+                starts4[n] = <uint32_t>starts[n]
+            starts4 += table.count4
         networks_of_run(parse.networks6, parse.network6_count, &next6, i, run, &n)
-        table.count6 = table_build(run, n, ~<u128>0, starts6, places, ends)
-        table.terms6 = places
-        places += table.count6
-        table.starts6 = starts6
-        starts6 += table.count6
+        if n:
+            table.count6 = table_build(run, n, ~<u128>0, starts6, places, ends)
+            table.terms6 = places
+            places += table.count6
+            table.starts6 = starts6
+            starts6 += table.count6
     return record
 
 

@@ -51,9 +51,9 @@ ctypedef struct AnswerData:
     int64_t expires           # nanoseconds, on the clock of whoever calls
     Payload payload
     const uint8_t *text       # TXT: the only record, if it is not too long; errors: for people
-    uint32_t text_length
-    uint32_t count            # records
     uint32_t ttl              # seconds, for export
+    uint16_t text_length
+    uint16_t count            # records
     uint16_t rrtype
     uint8_t status            # AnswerStatus
     uint8_t record_count      # TXT: of payload.records
