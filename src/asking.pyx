@@ -5,10 +5,11 @@ what a term's target-name is. What a mechanism makes of an answer is in evaluato
 """
 
 from libc.stdint cimport INT64_MIN, uint8_t, uint32_t, uint64_t
-from libc.string cimport memcpy
+from libc.stdlib cimport realloc
+from libc.string cimport memcmp, memcpy
 
 from senderid_fast._core.answerdata cimport (
-    STATUS_ERROR, STATUS_NXDOMAIN, STATUS_OK, STATUS_TIMEOUT, TYPE_A, TYPE_AAAA, TYPE_PTR, AnswerData,
+    STATUS_ERROR, STATUS_NODATA, STATUS_NXDOMAIN, STATUS_OK, STATUS_TIMEOUT, TYPE_A, TYPE_AAAA, TYPE_PTR, AnswerData,
     NameData, answer_is_for, answer_retain, question_hash,
 )
 from senderid_fast._core.answers cimport ground_of, store_find
@@ -19,6 +20,11 @@ from senderid_fast._core.names cimport name_is_within, name_key, sf_hash
 from senderid_fast._core.recorder cimport EVENT_QUESTION, EVENT_TARGET, Event, recorder_note
 from senderid_fast._core.records cimport RecordData, record_retain
 from senderid_fast._core.tokenizer cimport NO_SPEC, Spec, Term
+
+
+# What a closure takes for every answer that it does not have.
+cdef AnswerData UNKNOWN
+UNKNOWN.status = STATUS_NODATA
 
 
 cdef Event *note(CheckData *check, int kind, RecordData *record, int term) noexcept nogil:
@@ -57,15 +63,78 @@ cdef int ask(CheckData *check, int rrtype, const Target *target, AnswerData **an
                 event.answer = found
     if check.walk != NULL and not stand_on(check, found):
         return ASK_MISSING
+    if check.closure != NULL:
+        if found == NULL:
+            closure_question(check.closure, rrtype, target)
+        if found == NULL or found.status > STATUS_NXDOMAIN:
+            found = &UNKNOWN                      # so that the terms behind it are looked at, too
     if found == NULL:
-        check.question.rrtype = rrtype
-        check.question.hash = target.hash
-        check.question.area = target.area
-        check.question.length = target.length
-        memcpy(check.question.name, target.name, target.length)
+        set_question(&check.question, rrtype, target)
         return ASK_MISSING
     answer[0] = found
     return ASK_ERROR if found.status > STATUS_NXDOMAIN else ASK_ANSWERED
+
+
+cdef void set_question(QuestionData *question, int rrtype, const Target *target) noexcept nogil:
+    question.rrtype = rrtype
+    question.hash = target.hash
+    question.area = target.area
+    question.length = target.length
+    memcpy(question.name, target.name, target.length)
+
+
+cdef void closure_question(Closure *closure, int rrtype, const Target *target) noexcept nogil:
+    """Collect a question that has no answer yet, once."""
+    cdef QuestionData *question
+    cdef void *more
+    cdef int i
+    for i in range(closure.question_count):
+        question = &closure.questions[i]
+        if question.hash == target.hash and question.rrtype == rrtype and question.length == target.length and (
+                memcmp(question.name, target.name, target.length) == 0):
+            return
+    if closure.question_count == closure.question_room:
+        if closure.question_room >= CLOSURE_MOST:
+            closure.full = True
+            return
+        closure.question_room = 2 * closure.question_room + 16
+        more = realloc(closure.questions, closure.question_room * sizeof(QuestionData))
+        if more == NULL:
+            closure.full = True
+            return
+        closure.questions = <QuestionData *>more
+    set_question(&closure.questions[closure.question_count], rrtype, target)
+    closure.question_count += 1
+
+
+cdef void closure_term(CheckData *check, RecordData *record, int term, const Target *host) noexcept nogil:
+    """Collect a term whose questions depend on the message, once for each host."""
+    cdef Closure *closure = check.closure
+    cdef OpenTerm *open
+    cdef void *more
+    cdef int i
+    for i in range(closure.term_count):
+        open = &closure.terms[i]
+        if open.record == record and open.term == term and open.host_length == host.length and (
+                memcmp(open.host, host.name, host.length) == 0):
+            return
+    if closure.term_count == closure.term_room:
+        if closure.term_room >= CLOSURE_MOST:
+            closure.full = True
+            return
+        closure.term_room = 2 * closure.term_room + 4
+        more = realloc(closure.terms, closure.term_room * sizeof(OpenTerm))
+        if more == NULL:
+            closure.full = True
+            return
+        closure.terms = <OpenTerm *>more
+    open = &closure.terms[closure.term_count]
+    record_retain(record)
+    open.record = record
+    open.term = term
+    open.host_length = host.length
+    memcpy(open.host, host.name, host.length)
+    closure.term_count += 1
 
 
 cdef void walk_ground(CheckData *check, uint64_t hash) noexcept nogil:
@@ -225,7 +294,7 @@ cdef bint holds(CheckData *check, const AnswerData *answer, int prefix4, int pre
     cdef const uint32_t *ip4
     cdef const u128 *ip6
     cdef int count = <int>answer.count
-    if answer.status != STATUS_OK:
+    if answer.status != STATUS_OK or check.closure != NULL:
         return False
     if check.ip.family == FAMILY_IP4:
         ip4 = answer.payload.ip4

@@ -10,43 +10,34 @@ Asking and counting stand in asking.pyx, each in one place. Terms answer match, 
 (4.6.2).
 """
 
-from libc.stdint cimport uint8_t, uint32_t
-from libc.string cimport memchr, memcmp, memcpy
+from libc.stdint cimport uint8_t
+from libc.string cimport memchr, memcpy
 
 from senderid_fast._core.answerdata cimport (
-    STATUS_NXDOMAIN, STATUS_OK, TYPE_A, TYPE_AAAA, TYPE_MX, TYPE_TXT, AnswerData, answer_record, answer_retain,
+    STATUS_NXDOMAIN, STATUS_OK, TYPE_A, TYPE_AAAA, TYPE_MX, TYPE_TXT, AnswerData, answer_record,
 )
-from senderid_fast._core.answers cimport policy_is_good
 from senderid_fast._core.asking cimport (
     ASK_ERROR, ASK_MISSING, MISSING, NAME_ROOM, REASON_DEFAULT, REASON_INCLUDE_NONE, REASON_INVALID_DOMAIN,
     REASON_INVALID_TARGET, REASON_MATCHED, REASON_MULTIPLE_RECORDS, REASON_MX_LIMIT,
     REASON_NO_DOMAIN, REASON_NO_RECORD, REASON_REDIRECT_NONE, REASON_SYNTAX_ERROR, RESULT_FAIL,
     RESULT_NEUTRAL, RESULT_NONE, RESULT_PASS, RESULT_PERMERROR, RESULT_SOFTFAIL, RESULT_TEMPERROR,
     SCOPE_NUMBER_PRA,
-    TARGET_MISSING, TARGET_NAME, TARGET_NONE, TERM_MATCH, TERM_MISSING, TERM_NO_MATCH, TERM_THROWS,
-    CheckData, Target, Walk, ask, holds, note, set_validated, spend_lookup, spend_void, target_of, throw,
-    throw_dns_error, validate_name, walk_ground,
+    TARGET_MISSING, TARGET_NAME, TARGET_NONE, TERM_MATCH, VISITS_MOST, TERM_MISSING, TERM_NO_MATCH, TERM_THROWS,
+    CheckData, Target, ask, closure_term, holds, note, set_validated, spend_lookup, spend_void, target_of, throw,
+    throw_dns_error, validate_name,
 )
-from senderid_fast._core.cidr cimport FAMILY_IP4, Address, u128
+from senderid_fast._core.cidr cimport FAMILY_IP4, u128
 from senderid_fast._core.tables cimport NO_TERM, range_of4, range_of6
-from senderid_fast._core.macros cimport USES_P, USES_SENDER, macro_expand_text, text_uses
+from senderid_fast._core.macros cimport USES_MESSAGE, USES_P, USES_SENDER, macro_expand_text, text_uses
 from senderid_fast._core.recorder cimport (
     EVENT_EXPLANATION, EVENT_HOST, EVENT_MATCH, EVENT_RECORD, EVENT_RESULT, EVENT_RUN, EVENT_TERM, EVENT_TEXT,
     Event, recorder_note,
 )
-from senderid_fast._core.policydata cimport (
-    POLICY_DEPENDS, POLICY_NO_RECORD, POLICY_OWN_RECORD, PolicyData, PolicyKey, PolicyOutcome, policy_outcome,
-)
-from senderid_fast._core.records cimport (
-    RECORD_ASKS, RECORD_BOUND, SELECT_MULTIPLE_PLAIN, SELECT_NONE, RecordData,
-)
+from senderid_fast._core.records cimport RECORD_ASKS, SELECT_MULTIPLE_PLAIN, SELECT_NONE, RecordData
+from senderid_fast._core.tabled cimport UNDECIDED, table_decides
 from senderid_fast._core.tokenizer cimport (
-    SCOPE_SPF, TERM_EXISTS, TERM_INCLUDE, TERM_IP4, TERM_IP6, TERM_MX, TERM_PTR, TERM_REDIRECT, Table, Term,
+    NO_SPEC, SCOPE_SPF, TERM_EXISTS, TERM_INCLUDE, TERM_IP4, TERM_IP6, TERM_MX, TERM_PTR, TERM_REDIRECT, Table, Term,
 )
-
-cdef enum:
-    UNDECIDED = -2          # neither a result nor MISSING: go on
-
 
 # --- the mechanisms (RFC 7208 5) -----------------------------------------------------------------
 
@@ -142,7 +133,17 @@ cdef int include_matches(CheckData *check, RecordData *record, int index, const 
     # 5.2. The recursive check_host() changes <domain> only.
     cdef uint8_t[NAME_ROOM] room
     cdef Target inner = target[0]
-    cdef int result = check_host(check, &inner, room)
+    cdef int result
+    if check.closure != NULL:
+        check.closure.visits += 1
+        if check.closure.visits > VISITS_MOST:
+            check.closure.full = True
+            return TERM_NO_MATCH
+        check.closure.depth += 1
+        check_host(check, &inner, room)
+        check.closure.depth -= 1
+        return TERM_NO_MATCH
+    result = check_host(check, &inner, room)
     if result == MISSING:
         return TERM_MISSING
     if result == RESULT_PASS:
@@ -160,6 +161,11 @@ cdef int include_matches(CheckData *check, RecordData *record, int index, const 
     return TERM_NO_MATCH
 
 
+cdef inline bint needs_message(const RecordData *record, const Term *term) noexcept nogil:
+    """Whether what a term asks is of one message: its client, sender or HELO name."""
+    return term.kind == TERM_PTR or (term.spec != NO_SPEC and record.specs[term.spec].uses & USES_MESSAGE)
+
+
 cdef int term_matches(CheckData *check, RecordData *record, int index, const Target *host) noexcept nogil:
     """A mechanism that asks DNS. A TermOutcome."""
     cdef uint8_t[NAME_ROOM] room
@@ -168,6 +174,9 @@ cdef int term_matches(CheckData *check, RecordData *record, int index, const Tar
     cdef int outcome = spend_lookup(check, record, index, host)
     if outcome == TERM_THROWS:
         return outcome
+    if check.closure != NULL and needs_message(record, term):
+        closure_term(check, record, index, host)
+        return TERM_NO_MATCH
     outcome = target_of(check, record, term, host, room, &target)
     if outcome == TARGET_MISSING:
         return TERM_MISSING
@@ -262,7 +271,7 @@ cdef int mechanisms_decide(CheckData *check, RecordData *record, const Target *h
     cdef const Term *term
     cdef const Table *table
     cdef Event *event
-    cdef int index = 0, outcome, kind, hit
+    cdef int index = 0, outcome, kind, hit, lookups
     while index < record.term_count:
         term = &record.terms[index]
         kind = term.kind
@@ -284,7 +293,7 @@ cdef int mechanisms_decide(CheckData *check, RecordData *record, const Target *h
                 if event != NULL:
                     event.value = table.end
                     event.extra = hit
-            if hit != NO_TERM:
+            if hit != NO_TERM and check.closure == NULL:
                 return qualified(check, record, hit, host)
             index = table.end
             continue
@@ -295,9 +304,20 @@ cdef int mechanisms_decide(CheckData *check, RecordData *record, const Target *h
             note(check, EVENT_TERM, record, index)
         outcome = TERM_MATCH                       # 5.1: all always matches
         if kind:
+            lookups = check.lookups
             outcome = term_matches(check, record, index, host)
+            if check.closure != NULL:
+                if check.lookups > check.limits.lookups:
+                    return UNDECIDED
+                # Whatever stands in an included record, it may cost no look-up: the include alone does.
+                check.lookups = lookups + 1
+                check.void_lookups = 0
+                index += 1
+                continue
             if outcome == TERM_MISSING:
                 return MISSING
+        elif check.closure != NULL:
+            return UNDECIDED                       # nothing behind "all" is ever looked at
         if check.recorder != NULL:
             event = note(check, EVENT_MATCH, record, index)
             if event != NULL:
@@ -330,6 +350,9 @@ cdef int redirect_target(CheckData *check, RecordData *record, const Target *hos
         note(check, EVENT_TERM, record, record.redirect)
     if spend_lookup(check, record, record.redirect, host) == TERM_THROWS:
         return TERM_THROWS
+    if check.closure != NULL and needs_message(record, &record.terms[record.redirect]):
+        closure_term(check, record, record.redirect, host)
+        return TERM_THROWS
     outcome = target_of(check, record, &record.terms[record.redirect], host, room, target)
     if outcome == TARGET_MISSING:
         return TERM_MISSING
@@ -339,122 +362,19 @@ cdef int redirect_target(CheckData *check, RecordData *record, const Target *hos
     return throw(check, RESULT_PERMERROR, REASON_INVALID_TARGET, record, record.redirect, host)
 
 
-# --- policy tables ---------------------------------------------------------------------------------
-
-cdef PolicyData *table_of(CheckData *check, const AnswerData *answer, const RecordData *record) noexcept nogil:
-    """The table that is good for this check, or NULL."""
-    cdef PolicyKey key
-    cdef PolicyData *policy = <PolicyData *>record.policies
-    cdef PolicyData *own = <PolicyData *>answer.policies
-    if policy == NULL and own == NULL:
-        return NULL
-    set_policy_key(check, &key)
-    while policy != NULL or own != NULL:
-        if policy == NULL:
-            policy = own
-            own = NULL
-        if memcmp(&policy.key, &key, sizeof(PolicyKey)) == 0:
-            return policy if policy_is_good(check.store, policy, check.now) else NULL
-        policy = policy.next
-    return NULL
-
-
-cdef void set_policy_key(const CheckData *check, PolicyKey *key) noexcept nogil:
-    key.lookups = check.limits.lookups
-    key.void_lookups = check.limits.void_lookups
-    key.mx_names = check.limits.mx_names
-    key.ptr_names = check.limits.ptr_names
-    key.scope = <uint8_t>check.scope
-    key.family = check.ip.family
-    key.plain_for_pra = check.plain_for_pra
-    key.reserved = 0
-
-
-cdef int table_decides(CheckData *check, AnswerData *answer, RecordData *record, const Target *host,
-                       int depth) noexcept nogil:
-    """What the table of a policy says, which is what evaluating it would come to; or UNDECIDED.
-
-    As a part of another policy (include, redirect), a table stands for a result that counts what it
-    counts when asked by itself, if both counts stay within their limits.
-    """
-    cdef PolicyData *policy
-    cdef const PolicyOutcome *outcome
-    cdef Address last
-    cdef bint part = check.lookups > 0 or check.void_lookups > 0
-    if check.walk != NULL:
-        if not part:
-            return UNDECIDED                      # the table that is being made
-        if host.length == check.domain_length and memcmp(host.name, check.domain, host.length) == 0:
-            check.walk.bound = True               # a loop: whose record it is does matter
-            return UNDECIDED
-    policy = table_of(check, answer, record)
-    if policy == NULL:
-        return warmed(check, answer, record)
-    outcome = policy_outcome(policy, &check.ip, &last if check.walk != NULL else NULL)
-    if outcome.result == POLICY_DEPENDS:
-        if outcome.unknown and check.walk == NULL:
-            policy.misses += 1
-            if policy.misses >= check.store.heat_for_table and policy.misses & (policy.misses - 1) == 0:
-                return heated(check, answer)
-        return UNDECIDED
-    # The text of exp= is for the one policy that was asked for (6.2), redirects included.
-    if outcome.explains and not check.no_explanation and (not part or depth > 1):
-        return UNDECIDED
-    if part:
-        if outcome.result == RESULT_PERMERROR or (
-                check.lookups + outcome.lookups > check.limits.lookups
-                or check.void_lookups + outcome.void_lookups > check.limits.void_lookups):
-            return UNDECIDED                      # whose fault it is, the evaluator tells
-        if check.walk != NULL:
-            table_narrows(check, policy, &last)
-    if not policy.used:
-        policy.used = 1
-    check.lookups += outcome.lookups
-    check.void_lookups += outcome.void_lookups
-    check.result = outcome.result
-    check.reason = outcome.reason
-    check.term = outcome.term
-    check.record = record
-    if outcome.record != POLICY_OWN_RECORD:
-        check.record = NULL if outcome.record == POLICY_NO_RECORD else policy.records[outcome.record]
-    if outcome.place_is_host:
-        check.place_length = host.length
-        memcpy(check.place, host.name, host.length)
-    else:
-        check.place_length = outcome.place_length
-        memcpy(check.place, policy.names + outcome.place, outcome.place_length)
-    check.target_length = outcome.target_length
-    memcpy(check.target, policy.names + outcome.target, outcome.target_length)
-    return outcome.result
-
-
-cdef void table_narrows(CheckData *check, const PolicyData *policy, const Address *last) noexcept nogil:
-    """A walk goes through the table of a part: what that stands on, the whole stands on."""
-    cdef Walk *walk = check.walk
-    cdef int i
-    walk.last = min(walk.last, <u128>last.ip4 if check.ip.family == FAMILY_IP4 else last.ip6)
-    walk.expires = min(walk.expires, policy.expires)
-    for i in range(policy.ground_count):
-        walk_ground(check, policy.grounds[i])
-
-
-cdef int warmed(CheckData *check, AnswerData *answer, RecordData *record) noexcept nogil:
-    """A policy is evaluated without a table. Often enough, it gets one: after heat_for_table
-    evaluations, which is a power of two; if that came to nothing, after twice as many, and so on.
-    UNDECIDED."""
-    cdef uint32_t *heat = &answer.heat if record.uses & RECORD_BOUND else &record.heat
-    if check.walk == NULL:
-        heat[0] += 1
-        if heat[0] >= check.store.heat_for_table and heat[0] & (heat[0] - 1) == 0:
-            return heated(check, answer)
-    return UNDECIDED
-
-
-cdef int heated(CheckData *check, AnswerData *answer) noexcept nogil:
-    if check.hot == NULL:
-        answer_retain(answer)
-        check.hot = answer
-    return UNDECIDED
+cdef void closure_explanation(CheckData *check, RecordData *record, const Target *host) noexcept nogil:
+    """Collect what exp= of a record asks (6.2), unless the record is an included one."""
+    cdef uint8_t[NAME_ROOM] room
+    cdef Target target
+    cdef AnswerData *answer = NULL
+    cdef const Term *term
+    if check.closure.depth or check.no_explanation or record.explanation == NO_TERM:
+        return
+    term = &record.terms[record.explanation]
+    if needs_message(record, term):
+        closure_term(check, record, record.explanation, host)
+    elif target_of(check, record, term, host, room, &target) == TARGET_NAME:
+        ask(check, TYPE_TXT, &target, &answer)
 
 
 cdef int check_host(CheckData *check, Target *host, uint8_t *current) noexcept nogil:
@@ -483,11 +403,13 @@ cdef int check_host(CheckData *check, Target *host, uint8_t *current) noexcept n
         if result == UNDECIDED:
             if check.recorder != NULL:
                 note(check, EVENT_RECORD, record, 0)
-            elif record.uses & RECORD_ASKS and check.store.heat_for_table:
+            elif record.uses & RECORD_ASKS and check.store.heat_for_table and check.closure == NULL:
                 result = table_decides(check, answer, record, host, depth)
                 if result != UNDECIDED:
                     return result
             result = mechanisms_decide(check, record, host)
+        if check.closure != NULL and result == UNDECIDED:
+            closure_explanation(check, record, host)
         if result == UNDECIDED and (record.redirect == NO_TERM or record.all != NO_TERM):
             # 5.1, 6.1: redirect counts only if there is no "all" anywhere. 4.7: else neutral.
             throw(check, RESULT_NEUTRAL, REASON_DEFAULT, record, -1, host)

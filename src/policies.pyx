@@ -21,12 +21,13 @@ from senderid_fast._core.asking cimport (
     MISSING, NAME_ROOM, RESULT_FAIL, RESULT_NONE, RESULT_TEMPERROR, CheckData, Target, Walk,
 )
 from senderid_fast._core.cidr cimport FAMILY_IP4, u128
-from senderid_fast._core.evaluator cimport begin_evaluation, check_host, evaluate_held, set_policy_key
+from senderid_fast._core.evaluator cimport begin_evaluation, check_host, evaluate_held
 from senderid_fast._core.names cimport name_key, sf_hash
 from senderid_fast._core.policydata cimport (
     POLICY_DEPENDS, POLICY_NO_RECORD, POLICY_OWN_RECORD, PolicyData, PolicyOutcome,
 )
 from senderid_fast._core.records cimport RECORD_BOUND, RecordData, record_release, record_retain
+from senderid_fast._core.tabled cimport set_policy_key
 from senderid_fast._core.tables cimport NO_TERM
 
 cdef enum:
@@ -110,6 +111,7 @@ cdef bint walk_addresses(const CheckData *check, AnswerData *answer, Walk *walk,
     cdef int result
     cdef bint goes_on
     walker.walk = walk
+    walker.closure = NULL
     walker.recorder = NULL
     walker.pins = NULL
     walker.pin_count = 0

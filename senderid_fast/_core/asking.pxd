@@ -46,6 +46,8 @@ cdef enum:
     MISSING = -1            # instead of a result: an answer is not known yet
     NAME_ROOM = 256
     WALK_GROUNDS = 128      # answers that a policy table can stand on
+    CLOSURE_MOST = 4096     # questions, and terms, of one closure
+    VISITS_MOST = 4096      # included hosts in one; ten look-ups lead to 1,023 at most
     SCOPE_NUMBER_PRA = 2    # position in results.Scope
 
 # What becomes of a term (RFC 7208 4.6.2).
@@ -81,6 +83,26 @@ ctypedef struct Walk:
     bint unknown            # stopped at an answer that is not known, or is an error
     bint full               # there was no room for all grounds: no table
 
+# A term whose name depends on the message, met by a closure.
+ctypedef struct OpenTerm:
+    RecordData *record      # retained
+    int term
+    int host_length
+    uint8_t[NAME_ROOM] host
+
+# What the policies of a domain can lead to (closures.pyx): questions without an answer, and terms
+# that need a message.
+ctypedef struct Closure:
+    QuestionData *questions
+    OpenTerm *terms
+    int question_count
+    int question_room
+    int term_count
+    int term_room
+    int depth               # of includes
+    int visits              # of included hosts
+    bint full               # there were too many, or no memory
+
 # One check. Pointers are borrowed; the caller keeps what they point to.
 ctypedef struct CheckData:
     # what is asked
@@ -92,6 +114,7 @@ ctypedef struct CheckData:
     StoreData *fetched      # the same for many checks that run together (columns.pyx); NULL: none
     Recorder *recorder      # NULL but in a trace
     Walk *walk              # NULL but while a policy table is made
+    Closure *closure        # NULL but while questions are collected: every term as if none matched
     int64_t now
     uint64_t domain_hash
     int pin_count
@@ -137,6 +160,7 @@ cdef enum AskOutcome:
 
 cdef Event *note(CheckData *check, int kind, RecordData *record, int term) noexcept nogil
 cdef int ask(CheckData *check, int rrtype, const Target *target, AnswerData **answer) noexcept nogil
+cdef void closure_term(CheckData *check, RecordData *record, int term, const Target *host) noexcept nogil
 cdef void walk_ground(CheckData *check, uint64_t hash) noexcept nogil
 cdef int throw(CheckData *check, int result, int reason, RecordData *record, int term,
                const Target *host) noexcept nogil

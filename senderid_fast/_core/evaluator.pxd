@@ -2,9 +2,7 @@
 from libc.stdint cimport uint8_t
 
 from senderid_fast._core.asking cimport CheckData, Target
-from senderid_fast._core.policydata cimport PolicyKey
 
 cdef int evaluate_held(CheckData *check, uint8_t *explanation) noexcept nogil
 cdef int check_host(CheckData *check, Target *host, uint8_t *current) noexcept nogil
 cdef void begin_evaluation(CheckData *check, Target *host) noexcept nogil
-cdef void set_policy_key(const CheckData *check, PolicyKey *key) noexcept nogil
