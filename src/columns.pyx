@@ -69,7 +69,7 @@ cdef class Batch:
         cdef Part *part
         self.evaluator = evaluator
         self.store = store
-        # What the batch needs is never pushed out. The engine's store shares the records of an answer.
+        # What the batch needs is never pushed out.
         self.fetched = AnswerStore(<size_t>1 << 60, shares_records=False)
         self.ip, self.mail_from, self.helo, self.headers = ip, mail_from, helo, headers
         self.rows = ip.rows
@@ -177,11 +177,15 @@ cdef class Batch:
             state = QUESTION_ANSWERED
             data = answer_compile(question, answer, expires)
             if data.status > STATUS_NXDOMAIN:
-                data.expires = failure_expires
+                expires = failure_expires
             self.fetched.keep(data, 0, now)
-            if data.expires > now and keep is not None:
-                keep.keep(data, area, now)
             answer_release(data)
+            if expires > now and keep is not None:
+                # An answer of its own: the store may share its records, and hangs tables on it.
+                data = answer_compile(question, answer, expires)
+                data.expires = expires
+                keep.keep(data, area, now)
+                answer_release(data)
         for i, number in routes:
             wanted = &self.parts[<int>i].questions.wanted[<int>number]
             wanted.state = <uint8_t>state
