@@ -5,8 +5,9 @@ What may live here: the loop that awaits. Its names and their meaning are those 
 
 from __future__ import annotations
 
+from collections import deque
 from time import monotonic_ns
-from typing import TYPE_CHECKING, Self, cast
+from typing import TYPE_CHECKING, Any, Self, cast
 
 from senderid_fast._core.checks import Check
 from senderid_fast._core.verdict import Verdict
@@ -17,7 +18,9 @@ from senderid_fast.results import Scope
 
 if TYPE_CHECKING:
     import asyncio
+    from collections.abc import AsyncIterator, Iterator
 
+    from senderid_fast.batch import Answers, BatchJob, BatchRun
     from senderid_fast.engine_base import Address, Octets, Text
     from senderid_fast.tracing import Trace
 
@@ -122,6 +125,49 @@ class AsyncEngine(EngineBase):
         )
         return MessageVerdict(address_text(ip), by_helo, by_mail_from, by_pra, client)
 
+    async def check_batch(
+        self,
+        data: Any,
+        *,
+        ip: str = "ip",
+        helo: str = "helo",
+        mail_from: str = "mail_from",
+        headers: str | None = None,
+        helo_result: bool = False,
+        counts: bool = False,
+        explanations: bool = False,
+        prefix: str = "",
+        answers: Answers | None = None,
+        missing: str = "ask",
+        threads: int | None = None,
+        batch_rows: int = 65_536,
+    ) -> Any:
+        """As Engine.check_batch. A stream gives an async iterator of record batches (of
+        BatchOutcomes with missing="emit"); evaluation is in threads, the loop goes on meanwhile.
+        """
+        import asyncio
+
+        options = {
+            "ip": ip,
+            "helo": helo,
+            "mail_from": mail_from,
+            "headers": headers,
+            "helo_result": helo_result,
+            "counts": counts,
+            "explanations": explanations,
+            "prefix": prefix,
+            "answers": answers,
+            "missing": missing,
+            "threads": threads,
+            "batch_rows": batch_rows,
+        }
+        job = await asyncio.to_thread(self._batch_job, data, options)
+        if job.is_stream:
+            return self._stream(job, missing)
+        if missing == "emit":
+            return await asyncio.to_thread(job.outcome)
+        return job.together([await self._settle(run) for run in job.runs()])
+
     async def trace_pra(
         self,
         ip: Address,
@@ -183,6 +229,47 @@ class AsyncEngine(EngineBase):
                 return check.expire()
             self._take(check, answer)
         return cast(Verdict, check.verdict)
+
+    async def _stream(self, job: BatchJob, missing: str) -> AsyncIterator[Any]:
+        import asyncio
+
+        if missing == "emit":
+            outcomes = iter(cast("Iterator[Any]", job.outcome()))
+            while (outcome := await asyncio.to_thread(next, outcomes, None)) is not None:
+                yield outcome
+            return
+        runs = job.runs()
+        while (run := await asyncio.to_thread(next, runs, None)) is not None:
+            yield (await self._settle(run)).result()
+
+    async def _settle(self, run: BatchRun) -> BatchRun:
+        """The driver of a batch: as Engine._settle, awaiting."""
+        import asyncio
+
+        questions = deque(await asyncio.to_thread(run.run))
+        pending: set[asyncio.Task[tuple[Question, Answer | None, int]]] = set()
+        try:
+            while run.waiting:
+                while questions and len(pending) < self._settings.concurrency:
+                    pending.add(asyncio.create_task(self._ask_timed(questions.popleft())))
+                done, pending = await asyncio.wait(pending, return_when=asyncio.FIRST_COMPLETED)
+                if pending and not questions:  # running a batch again has its price
+                    more, pending = await asyncio.wait(pending, timeout=0.005)
+                    done |= more
+                for task in done:
+                    question, answer, took = task.result()
+                    run.answer(question, answer, self._expiry(answer), took)
+                if not questions:
+                    questions.extend(await asyncio.to_thread(run.run))
+        finally:
+            for task in pending:
+                task.cancel()
+        return run
+
+    async def _ask_timed(self, question: Question) -> tuple[Question, Answer | None, int]:
+        began = monotonic_ns()
+        answer = await self._ask(question, began + self._nanoseconds)
+        return question, answer, monotonic_ns() - began
 
     async def _ask(self, question: Question, end: int) -> Answer | None:
         """The answer, asked once for all tasks that want it; None if the time is over."""

@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any, Self, cast
 
 from senderid_fast._core.checks import Check
 from senderid_fast._core.verdict import Verdict
+from senderid_fast.askers import Askers
 from senderid_fast.engine_base import EngineBase, address_text, client_behind, scope_number
 from senderid_fast.errors import InputError
 from senderid_fast.messages import MessageVerdict, Relays
@@ -20,6 +21,7 @@ from senderid_fast.questions import Answer, Question
 from senderid_fast.results import Scope
 
 if TYPE_CHECKING:
+    from senderid_fast.batch import Answers, BatchRun
     from senderid_fast.engine_base import Address, Octets, Text
     from senderid_fast.settings import Settings
     from senderid_fast.tracing import Trace
@@ -152,6 +154,68 @@ class Engine(EngineBase):
             client,
         )
 
+    def check_batch(
+        self,
+        data: Any,
+        *,
+        ip: str = "ip",
+        helo: str = "helo",
+        mail_from: str = "mail_from",
+        headers: str | None = None,
+        helo_result: bool = False,
+        counts: bool = False,
+        explanations: bool = False,
+        prefix: str = "",
+        answers: Answers | None = None,
+        missing: str = "ask",
+        threads: int | None = None,
+        batch_rows: int = 65_536,
+    ) -> Any:
+        """Check the rows of columns: MAIL FROM, and HELO and PRA if they are wanted.
+
+        data       a Table of pyarrow gives a Table, a RecordBatch a RecordBatch, a
+                   RecordBatchReader a RecordBatchReader that checks as it is read. What has
+                   __arrow_c_stream__ (polars, pandas, duckdb) gives a RecordBatchReader, what has
+                   only __arrow_c_array__ a RecordBatch.
+        ip         its column of addresses: text, or 4 or 16 octets (or a uint32, for IPv4). A row
+                   without an address has the result none and the reason invalid-ip.
+        helo       its column of HELO names, which may be missing
+        mail_from  its column of reverse-paths; null, "" and "<>" are the null reverse-path
+        headers    its column of header sections: then the PRA is checked, too. None: "headers", if
+                   there is such a column.
+        helo_result, counts, explanations   whether helo_result, helo_reason and helo_mechanism;
+                   spf_lookups and spf_void_lookups; spf_explanation are wanted
+        prefix     of the names of the columns that are added
+        answers    an AnswerSet: stands in for the answers that the engine keeps, whatever the time
+        missing    "ask": answers that are not known are asked for. "emit": nothing is asked; a
+                   BatchOutcome has the rows that lack answers and their questions (for a stream,
+                   an iterator of BatchOutcomes).
+        threads    that evaluate; None: one for each processor. The results are the same.
+        batch_rows at most so many rows of a Table or a stream are under way at once
+
+        The columns that came in come out unchanged, then spf_result, spf_scope ("mfrom", or "helo"
+        for a null reverse-path), spf_reason, spf_domain and spf_mechanism, and those that are
+        wanted; docs/batch.md has them all. Raises InputError for a column that is missing, of a
+        type that cannot be checked, or there already. limits.seconds holds for each row: the time
+        that its own questions took.
+        """
+        options = {
+            "ip": ip,
+            "helo": helo,
+            "mail_from": mail_from,
+            "headers": headers,
+            "helo_result": helo_result,
+            "counts": counts,
+            "explanations": explanations,
+            "prefix": prefix,
+            "answers": answers,
+            "missing": missing,
+            "threads": threads,
+            "batch_rows": batch_rows,
+        }
+        job = self._batch_job(data, options)
+        return job.outcome() if missing == "emit" else job.together(map(self._settle, job.runs()))
+
     def trace_pra(
         self,
         ip: Address,
@@ -215,6 +279,42 @@ class Engine(EngineBase):
                 return check.expire()
             self._take(check, answer)
         return cast(Verdict, check.verdict)
+
+    def _settle(self, run: BatchRun) -> BatchRun:
+        """The driver of a batch: as _finish, for all questions that are open."""
+        questions = run.run()
+        if not run.waiting:
+            return run
+        if hasattr(self._the_resolver(), "resolve_many"):
+            while run.waiting:
+                began = monotonic_ns()
+                answers = self._ask_many(questions)
+                took = monotonic_ns() - began
+                for question, answer in zip(questions, answers, strict=True):
+                    run.answer(question, answer, self._expiry(answer), took)
+                questions = run.run()
+            return run
+        with Askers(self._ask, self._nanoseconds, self._settings.concurrency) as askers:
+            askers.add(questions)
+            while run.waiting:
+                for question, reply, took in askers.answered():
+                    run.answer(question, reply, self._expiry(reply), took)
+                askers.add(run.run())
+        return run
+
+    def _ask_many(self, questions: tuple[Question, ...]) -> list[Answer]:
+        """The answers of a BulkResolver, in one call."""
+        self._asked += len(questions)
+        seconds = self._settings.limits.seconds
+        try:
+            answers = list(self._the_resolver().resolve_many(questions, seconds))
+            if len(answers) != len(questions):
+                raise ValueError(f"{len(answers)} answers to {len(questions)} questions")
+        except (KeyboardInterrupt, SystemExit, GeneratorExit):
+            raise
+        except BaseException as error:  # noqa: BLE001 - a resolver may raise anything
+            answers = [self._raised(error)] * len(questions)
+        return [self._count(answer) for answer in answers]
 
     def _ask(self, question: Question, end: int) -> Answer | None:
         """The answer, asked once for all threads that want it; None if the time is over."""

@@ -25,6 +25,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterable
     from ipaddress import IPv4Address, IPv6Address
 
+    from senderid_fast.batch import BatchJob
     from senderid_fast.messages import Client, Relays
     from senderid_fast.resolver.base import AsyncResolver, Resolver
     from senderid_fast.settings import Limits, Settings
@@ -118,6 +119,7 @@ class EngineBase(ABC):
         receiver: str = "unknown",
         plain_for_pra: bool = True,
         policy_tables: bool = True,
+        concurrency: int = 64,
     ) -> None:
         from senderid_fast.settings import Limits, Settings
 
@@ -132,6 +134,7 @@ class EngineBase(ABC):
                 receiver=receiver,
                 plain_for_pra=plain_for_pra,
                 policy_tables=policy_tables,
+                concurrency=concurrency,
             )
         )
 
@@ -242,15 +245,26 @@ class EngineBase(ABC):
 
     def _take(self, check: Check, answer: Answer) -> None:
         """Give the check its answer, which others may use for its time to live."""
+        now, expires, failure_expires = self._expiry(answer)
+        check.answer(answer, expires, failure_expires, now)
+
+    def _expiry(self, answer: Answer | None) -> tuple[int, int, int]:
+        """Now, until when others may use an answer, and until when if it is an error."""
         settings = self._settings
         now = monotonic_ns()
         self._evaluator.epoch = time_ns() - now  # the clock may have been set
         try:
-            ttl = min(max(float(answer.ttl), settings.min_ttl), settings.max_ttl)
+            ttl = min(max(float(cast(Answer, answer).ttl), settings.min_ttl), settings.max_ttl)
             expires = now + int(ttl * 1e9)
         except Exception:  # noqa: BLE001 - a field of a stranger's object may raise anything
             expires = now  # no time to live: good for this check alone
-        check.answer(answer, expires, now + self._failure_ttl, now)
+        return now, expires, now + self._failure_ttl
+
+    def _batch_job(self, data: Any, options: dict[str, Any]) -> BatchJob:
+        from senderid_fast.batch import BatchJob, BatchOptions
+
+        seconds = self._settings.limits.seconds
+        return BatchJob(self._evaluator, data, BatchOptions(**options), seconds)
 
     def _count(self, answer: Answer | None) -> Answer:
         """Count a resolver's answer; what is none becomes one."""

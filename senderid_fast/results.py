@@ -76,3 +76,5 @@ class Reason(StrEnum):
     NO_PRA = "no-pra"  #: the message has no Purported Responsible Address (RFC 4407 2)
     # fail, of the PRA
     SUBMITTER_MISMATCH = "submitter-mismatch"  #: SUBMITTER is not the PRA (RFC 4405 4.2)
+    # none, of a row of a batch
+    INVALID_IP = "invalid-ip"  #: the row gives no IP address (4.1)

@@ -68,6 +68,7 @@ class Settings:
     plain_for_pra whether v=spf1 may apply to scope pra (RFC 4406 4.4)
     policy_tables whether a policy that is asked for often becomes a table of addresses; no verdict
                   depends on it
+    concurrency   questions of one batch that are asked at the same time: 1 to 4,096
 
     Raises InputError, which names the field.
     """
@@ -81,6 +82,7 @@ class Settings:
     receiver: str = "unknown"
     plain_for_pra: bool = True
     policy_tables: bool = True
+    concurrency: int = 64
 
     def __post_init__(self) -> None:
         if not isinstance(self.limits, Limits):
@@ -106,3 +108,4 @@ class Settings:
         for name in ("plain_for_pra", "policy_tables"):
             if not isinstance(getattr(self, name), bool):
                 raise InputError(name, f"must be True or False, is {getattr(self, name)!r}")
+        _whole("concurrency", self.concurrency, 1, 4_096)

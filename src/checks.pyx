@@ -10,21 +10,19 @@ from cpython.bytes cimport PyBytes_AS_STRING, PyBytes_GET_SIZE
 from cpython.unicode cimport PyUnicode_AsUTF8AndSize
 from libc.stdint cimport int64_t, uint8_t
 from libc.stdlib cimport free, realloc
-from libc.string cimport memcmp, memcpy, memset
+from libc.string cimport memcmp, memset
 
 from senderid_fast._core.answerdata cimport STATUS_NXDOMAIN, AnswerData, answer_compile, answer_release
 from senderid_fast._core.answers cimport AnswerStore
 from senderid_fast._core.cidr cimport FAMILY_NONE, address_from_octets, address_parse
-from senderid_fast._core.asking cimport (
-    MISSING, REASON_INVALID_DOMAIN, REASON_NO_IDENTITY, REASON_NO_PRA, REASON_SUBMITTER_MISMATCH,
-    REASON_TIME_LIMIT, RESULT_FAIL, RESULT_NONE, RESULT_TEMPERROR, SCOPE_NUMBER_PRA, CheckData, LimitsData,
-)
+from senderid_fast._core.asking cimport MISSING, SCOPE_NUMBER_PRA, CheckData
 from senderid_fast._core.identities cimport (
-    IDENTITY_ABSENT, IDENTITY_MISMATCH, IDENTITY_NO_PRA, IDENTITY_OK, MAILBOX_MAX, Identity,
-    identity_of_domain, identity_of_helo, identity_of_mail_from, identity_of_pra, identity_of_sender,
+    IDENTITY_MISMATCH, IDENTITY_NO_PRA, IDENTITY_OK, MAILBOX_MAX, Identity, has_u_labels, identity_of_domain,
+    identity_of_helo, identity_of_mail_from, identity_of_none, identity_of_pra, identity_of_sender,
 )
 from senderid_fast._core.macros cimport EXPLANATION_MAX
 from senderid_fast._core.policies cimport evaluate
+from senderid_fast._core.preparing cimport check_expire, check_identify, check_refuse, check_set_up
 from senderid_fast._core.pra cimport Pra, pra_of, section_of
 from senderid_fast._core.records cimport record_release
 from senderid_fast._core.recorder cimport Recorder, recorder_clear, recorder_free, recorder_steps
@@ -50,22 +48,16 @@ cdef class Evaluator:
     Each method takes the time in nanoseconds and returns a Verdict, or a Check to go on with.
     """
 
-    cdef readonly AnswerStore store
-    cdef readonly tuple limits
-    cdef LimitsData numbers
-    cdef bytes receiver
-    cdef bint plain_for_pra
-    cdef public int64_t epoch
-    cdef object a_labels
-
     def __init__(self, AnswerStore store not None, tuple limits not None, bytes receiver not None,
                  bint plain_for_pra, int64_t epoch, a_labels):
         self.store = store
         self.limits = limits
-        self.numbers.lookups, self.numbers.void_lookups = limits[0], limits[1]
-        self.numbers.mx_names, self.numbers.ptr_names = limits[2], limits[3]
+        self.common.limits.lookups, self.common.limits.void_lookups = limits[0], limits[1]
+        self.common.limits.mx_names, self.common.limits.ptr_names = limits[2], limits[3]
         self.receiver = receiver
-        self.plain_for_pra = plain_for_pra
+        self.common.receiver = <const uint8_t *>PyBytes_AS_STRING(receiver)
+        self.common.receiver_length = <int>PyBytes_GET_SIZE(receiver)
+        self.common.plain_for_pra = plain_for_pra
         self.epoch = epoch
         self.a_labels = a_labels
 
@@ -147,7 +139,7 @@ cdef object view_of(value, str field, View *out, a_labels):
         value = bytes(value)
     else:
         raise InputError(field, f"must be str or bytes, is {type(value).__name__}")
-    if a_labels is not None and not (<bytes>value).isascii():
+    if a_labels is not None and has_u_labels(<const uint8_t *>PyBytes_AS_STRING(value), PyBytes_GET_SIZE(value)):
         value = a_labels(value)
     out.at = <const uint8_t *>PyBytes_AS_STRING(value)
     out.length = PyBytes_GET_SIZE(value)
@@ -199,35 +191,8 @@ cdef tuple prepare(Evaluator evaluator, CheckData *check, Identity *identity, in
                 sender_view.length = MAILBOX_MAX
         identity_of_sender(sender_view.at, sender_view.length, identity)
         identity_of_domain(domain_view.at, domain_view.length, identity)
-    memset(&check.values, 0, sizeof(check.values))
-    memcpy(check.domain, identity.domain, identity.domain_length)
-    check.domain_length = identity.domain_length
-    check.domain_hash = identity.domain_hash
-    check.local_is_ascii = identity.local_is_ascii
-    check.scope = scope
-    check.now = now
-    check.store = &evaluator.store.data
-    check.plain_for_pra = evaluator.plain_for_pra
-    check.limits = evaluator.numbers
-    check.values.sender = identity.sender
-    check.values.sender_length = identity.sender_length
-    check.values.local_length = identity.local_length
-    # 7.3: a final dot means nothing; an over-long HELO string is no name that a macro could give.
-    if helo_view.length > 1 and helo_view.at[helo_view.length - 1] == c'.':
-        helo_view.length -= 1
-    check.values.helo = helo_view.at
-    check.values.helo_length = <int>helo_view.length if helo_view.length <= MAILBOX_MAX else 0
-    check.values.ip = &check.ip
-    check.values.receiver = <const uint8_t *>PyBytes_AS_STRING(evaluator.receiver)
-    check.values.receiver_length = <int>PyBytes_GET_SIZE(evaluator.receiver)
-    check.values.unix_time = (now + evaluator.epoch) // 1000000000
-    check.pins = NULL
-    check.pin_count = 0
-    check.fetched = NULL
-    check.walk = NULL
-    check.closure = NULL
-    check.no_explanation = False
-    check.recorder = NULL
+    check_set_up(check, &evaluator.common, &evaluator.store.data, now, now + evaluator.epoch)
+    check_identify(check, identity, helo_view.at, helo_view.length, scope)
     return kept_domain, kept_sender, kept_helo
 
 
@@ -252,32 +217,11 @@ cdef bint is_submitter(Evaluator evaluator, Pra pra, submitter) except -1:
 
 cdef void identity_of_given(Pra pra, Identity *identity):
     if pra.ascii_domain is None or pra.mismatched:
-        identity.fault = IDENTITY_NO_PRA if pra.ascii_domain is None else <int>IDENTITY_MISMATCH
-        identity.domain_length = identity.sender_length = identity.local_length = 0
-        identity.sender = identity.room
-        identity.local_is_ascii = True
+        identity_of_none(IDENTITY_NO_PRA if pra.ascii_domain is None else <int>IDENTITY_MISMATCH, identity)
         return
     identity_of_pra(pra.data.mailbox.unquoted, pra.data.mailbox.unquoted_length,
                     <const uint8_t *>PyBytes_AS_STRING(pra.ascii_domain), PyBytes_GET_SIZE(pra.ascii_domain),
                     identity)
-
-
-cdef void refuse(CheckData *check, int fault) noexcept nogil:
-    # 4.3: none, without a question.
-    check.result = RESULT_NONE
-    if fault == IDENTITY_ABSENT:
-        check.reason = REASON_NO_IDENTITY
-    elif fault == IDENTITY_NO_PRA:
-        check.reason = REASON_NO_PRA
-    elif fault == IDENTITY_MISMATCH:
-        check.result = RESULT_FAIL                 # RFC 4405 4.2: the message must be rejected
-        check.reason = REASON_SUBMITTER_MISMATCH
-    else:
-        check.reason = REASON_INVALID_DOMAIN
-    check.lookups = check.void_lookups = check.place_length = check.target_length = 0
-    check.record = NULL
-    check.trouble = NULL
-    check.term = -1
 
 
 cdef object begin(Evaluator evaluator, int kind, ip, domain, sender, helo, int scope, int64_t now, bint traced):
@@ -290,7 +234,7 @@ cdef object begin(Evaluator evaluator, int kind, ip, domain, sender, helo, int s
         kept_domain, kept_sender, kept_helo = prepare(
             evaluator, &check, &identity, kind, ip, domain, sender, helo, scope, now)
         if identity.fault != IDENTITY_OK:
-            refuse(&check, identity.fault)
+            check_refuse(&check, identity.fault)
             return verdict_of(&check, kind, kept_domain, kept_sender, kept_helo, None, evaluator.limits)
         result = evaluate(&check, text)
         if result != MISSING:
@@ -344,7 +288,7 @@ cdef class Check:
         recorder_clear(&self.recorder)
         self.question = None
         if self.identity.fault != IDENTITY_OK:
-            refuse(&self.check, self.identity.fault)
+            check_refuse(&self.check, self.identity.fault)
         elif evaluate(&self.check, text) == MISSING:
             name = (<const char *>self.check.question.name)[:self.check.question.length].decode("latin-1")
             self.question = Question(name, RRType(self.check.question.rrtype))
@@ -398,12 +342,7 @@ cdef class Check:
     def expire(self):
         """End the check: it took too long (RFC 7208 4.6.4). The verdict, temperror."""
         if self.verdict is None:
-            self.check.result = RESULT_TEMPERROR
-            self.check.reason = REASON_TIME_LIMIT
-            self.check.record = NULL
-            self.check.trouble = NULL
-            self.check.term = -1
-            self.check.place_length = self.check.target_length = 0
+            check_expire(&self.check)
             self.end(None)
         return self.verdict
 

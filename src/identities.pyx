@@ -10,6 +10,23 @@ from libc.string cimport memcpy
 from senderid_fast._core.names cimport name_is_domain, name_key, name_normalise, sf_hash, sf_is_ascii
 
 
+cdef bint has_u_labels(const uint8_t *text, size_t length) noexcept nogil:
+    """Whether the domain of a mailbox, or a name, is not ASCII: a_labels has to see it first."""
+    cdef size_t at
+    if sf_is_ascii(text, length):
+        return False
+    at = domain_of_sender(text, length)
+    return not sf_is_ascii(text + at, length - at)
+
+
+cdef void identity_of_none(int fault, Identity *out) noexcept nogil:
+    """There is no mailbox to check, for that IdentityFault."""
+    out.fault = fault
+    out.domain_length = out.sender_length = out.local_length = 0
+    out.sender = out.room
+    out.local_is_ascii = True
+
+
 cdef void identity_of_domain(const uint8_t *domain, size_t length, Identity *out) noexcept nogil:
     """Set the domain (4.3): normalised, or its fault."""
     out.domain_length = 0
@@ -127,6 +144,7 @@ cdef void identity_of_mail_from(const uint8_t *text, size_t length, const uint8_
     if length >= 2 and text[0] == c'<' and text[length - 1] == c'>':
         text += 1
         length -= 2
+    out.by_helo = length == 0
     if length == 0:
         identity_of_helo(helo, helo_length, out)
         return

@@ -12,7 +12,7 @@ from senderid_fast._core.headers cimport (
     PRA_FAIL_MALFORMED, PRA_FOUND, PRA_NO_HEADER, FieldData, PraData, Scanner, pra_select, scanner_begin,
     scanner_next,
 )
-from senderid_fast._core.names cimport NAME_BUFFER, name_normalise
+from senderid_fast._core.names cimport NAME_BUFFER, name_normalise, sf_is_ascii
 
 from senderid_fast.errors import InputError, NoPra
 from senderid_fast.results import PraFailure
@@ -87,26 +87,43 @@ def restore(str header not None, str mailbox not None, int index, bytes ascii_do
     return pra
 
 
+cdef int pra_domain(PraData *data, uint8_t *name) noexcept nogil:
+    """Write the domain in lower case to name (NAME_BUFFER octets): its length, 0 if there is no PRA, or
+    PRA_NOT_ASCII. A domain that is no DNS name makes the outcome a failure."""
+    cdef int start = data.mailbox.local_length + 1, length
+    cdef const uint8_t *written = data.mailbox.text + start
+    if data.outcome != PRA_FOUND:
+        return 0
+    if not sf_is_ascii(written, data.mailbox.length - start):
+        return PRA_NOT_ASCII
+    length = name_normalise(written, data.mailbox.length - start, name)
+    if length == 0:
+        data.outcome = PRA_FAIL_MALFORMED
+    return length
+
+
+cdef int pra_converted(PraData *data, a_labels, uint8_t *name) except -1:
+    """The same for a domain that is not ASCII, with A-labels."""
+    cdef int start = data.mailbox.local_length + 1, length
+    cdef bytes converted = a_labels((<const char *>data.mailbox.text)[start:data.mailbox.length])
+    length = name_normalise(<const uint8_t *><const char *>converted, len(converted), name)
+    if length == 0 or not sf_is_ascii(name, length):
+        data.outcome = PRA_FAIL_MALFORMED         # RFC 8616 4: what has no A-labels is no domain
+        return 0
+    return length
+
+
 cdef Pra pra_of(bytes section, a_labels):
     """What the section gives: a Pra whose data.outcome may be a failure."""
     cdef Pra pra = Pra.__new__(Pra)
     cdef uint8_t[NAME_BUFFER] name
-    cdef int length, start
+    cdef int length
     pra_select(<const uint8_t *><const char *>section, len(section), &pra.data)
-    if pra.data.outcome != PRA_FOUND:
-        return pra
-    start = pra.data.mailbox.local_length + 1
-    length = name_normalise(pra.data.mailbox.text + start, pra.data.mailbox.length - start, name)
-    domain = (<const char *>name)[:length]
-    if not domain.isascii() or length == 0:
-        written = (<const char *>pra.data.mailbox.text)[start:pra.data.mailbox.length]
-        converted = a_labels(written) if not written.isascii() else b""
-        length = name_normalise(<const uint8_t *><const char *>converted, len(converted), name)
-        domain = (<const char *>name)[:length]
-        if not length or not domain.isascii():
-            pra.data.outcome = PRA_FAIL_MALFORMED     # RFC 8616 4: what has no A-labels is no domain
-            return pra
-    pra.ascii_domain = domain
+    length = pra_domain(&pra.data, name)
+    if length == PRA_NOT_ASCII:
+        length = pra_converted(&pra.data, a_labels, name)
+    if length:
+        pra.ascii_domain = (<const char *>name)[:length]
     return pra
 
 

@@ -50,6 +50,7 @@ cdef dict SENTENCES = {
     Reason.INVALID_TARGET: "{term} of {place} does not give a domain name",
     Reason.NO_PRA: "the message has no Purported Responsible Address: {failure}",
     Reason.SUBMITTER_MISMATCH: "SUBMITTER is not the Purported Responsible Address of the header",
+    Reason.INVALID_IP: "the row gives no IP address",
 }
 
 

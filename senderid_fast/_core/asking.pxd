@@ -41,6 +41,7 @@ cdef enum ReasonNumber:
     REASON_INVALID_TARGET
     REASON_NO_PRA
     REASON_SUBMITTER_MISMATCH
+    REASON_INVALID_IP
 
 cdef enum:
     MISSING = -1            # instead of a result: an answer is not known yet

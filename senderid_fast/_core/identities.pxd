@@ -20,9 +20,11 @@ ctypedef struct Identity:
     int domain_length
     int fault                 # IdentityFault, of the domain
     bint local_is_ascii
+    bint by_helo              # identity_of_mail_from: a null reverse-path, so HELO stands in for it
     uint8_t[256] domain       # normalised
     uint8_t[SENDER_ROOM] room
 
+cdef bint has_u_labels(const uint8_t *text, size_t length) noexcept nogil
 cdef void identity_of_domain(const uint8_t *domain, size_t length, Identity *out) noexcept nogil
 cdef void identity_of_sender(const uint8_t *sender, size_t length, Identity *out) noexcept nogil
 cdef void identity_of_pra(const uint8_t *local, size_t length, const uint8_t *domain, size_t domain_length,
@@ -30,3 +32,4 @@ cdef void identity_of_pra(const uint8_t *local, size_t length, const uint8_t *do
 cdef void identity_of_helo(const uint8_t *helo, size_t length, Identity *out) noexcept nogil
 cdef void identity_of_mail_from(const uint8_t *text, size_t length, const uint8_t *helo, size_t helo_length,
                                 Identity *out) noexcept nogil
+cdef void identity_of_none(int fault, Identity *out) noexcept nogil

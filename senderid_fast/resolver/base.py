@@ -9,11 +9,12 @@ KeyboardInterrupt, SystemExit and, in asyncio, cancellation, which are passed on
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Protocol, runtime_checkable
 
 from senderid_fast.questions import Answer, Question
 
-__all__ = ["AsyncResolver", "Resolver"]
+__all__ = ["AsyncResolver", "BulkResolver", "Resolver"]
 
 
 @runtime_checkable
@@ -39,4 +40,20 @@ class AsyncResolver(Protocol):
 
     async def resolve_async(self, question: Question, timeout: float) -> Answer:
         """As Resolver.resolve, awaited."""
+        ...
+
+
+@runtime_checkable
+class BulkResolver(Protocol):
+    """A Resolver that answers many questions in one call, for Engine.check_batch."""
+
+    def resolve(self, question: Question, timeout: float) -> Answer:
+        """As Resolver.resolve."""
+        ...
+
+    def resolve_many(self, questions: Sequence[Question], timeout: float) -> Sequence[Answer]:
+        """The answers, in the order of the questions, within ``timeout`` seconds.
+
+        Each question stands there once. What raises, or has another length, is an error for all.
+        """
         ...

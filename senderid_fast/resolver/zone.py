@@ -7,7 +7,7 @@ reading of files in zonefile.py.
 from __future__ import annotations
 
 import os
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -80,6 +80,10 @@ class ZoneResolver:
             return self._zone.answer_to(question)
         except UnicodeEncodeError:  # a character above U+00FF: not the name of anything here
             return self._zone.missing()
+
+    def resolve_many(self, questions: Sequence[Question], timeout: float = 0.0) -> list[Answer]:
+        """As resolve(), for many questions."""
+        return [self.resolve(question) for question in questions]
 
     async def resolve_async(self, question: Question, timeout: float = 0.0) -> Answer:
         """As resolve(); nothing in it waits."""

@@ -31,6 +31,7 @@ ALLOWED: dict[str, set[str]] = {
     "tracing": WORDS | {"_core"},
     "messages": {"_core"},
     "rows": WORDS | {"rows", "receiver"},
+    "askers": WORDS,
     "answersets": WORDS | {"_core", "resolver", "settings"},
     "batch": WORDS | {"_core", "settings", "answersets"},
     "engine_base": WORDS
@@ -43,6 +44,7 @@ ALLOWED: dict[str, set[str]] = {
         "resolver",
         "cache",
         "tracing",
+        "askers",
         "batch",
         "engine_base",
         "messages",

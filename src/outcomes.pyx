@@ -1,0 +1,160 @@
+"""What came of the rows of a batch, as columns.
+
+What may live here: the memory of result columns, and how Python gets it. Each row is written once, by
+whichever thread has it, in any order; text goes to an arena of that thread, and is put in the order
+of the rows at the end. Nothing is decided here.
+"""
+
+from cpython.buffer cimport PyBuffer_FillInfo
+from libc.stdint cimport UINT32_MAX, int8_t, int64_t, uint8_t, uint16_t, uint32_t
+from libc.stdlib cimport free, malloc, realloc
+from libc.string cimport memcpy, memset
+
+from senderid_fast._core.asking cimport CheckData
+from senderid_fast._core.tokenizer cimport Term
+
+from senderid_fast.errors import InputError
+
+
+cdef class Octets:
+    """Memory that Python may read without a copy."""
+
+    def __init__(self):
+        raise TypeError("the octets of a column come from a Batch")
+
+    def __dealloc__(self):
+        free(self.at)
+
+    def __getbuffer__(self, Py_buffer *buffer, int flags):
+        PyBuffer_FillInfo(buffer, self, self.at, self.size, True, flags)
+
+    def __len__(self):
+        return self.size
+
+
+cdef Octets octets_of_size(size_t size, int fill):
+    """New memory of that size, every octet of which is fill."""
+    cdef Octets octets = Octets.__new__(Octets)
+    octets.at = malloc(size if size else 1)
+    if octets.at == NULL:
+        raise MemoryError
+    memset(octets.at, fill, size)
+    octets.size = <Py_ssize_t>size
+    return octets
+
+
+cdef int too_much(str what) except -1 with gil:
+    if what is None:
+        raise MemoryError
+    raise InputError("data", f"gives more than 2 GiB of {what} in one batch: pass a Table or a reader, "
+                             "and keep batch_rows small")
+
+
+cdef inline int arena_put(Arena *arena, const uint8_t *octets, size_t length) except -1 nogil:
+    cdef size_t room = arena.room
+    cdef uint8_t *more
+    if arena.used + length > room:
+        room = max(2 * room, arena.used + length + 4096)
+        if room > UINT32_MAX:
+            too_much("text")
+        more = <uint8_t *>realloc(arena.octets, room)
+        if more == NULL:
+            too_much(None)
+        arena.octets = more
+        arena.room = room
+    memcpy(arena.octets + arena.used, octets, length)
+    arena.used += length
+    return 0
+
+
+cdef class Outcomes:
+    """The columns of one identity: HELO, MAIL FROM or PRA.
+
+    counts, explanations  whether these are kept
+    """
+
+    def __init__(self, int64_t rows, bint counts, bint explanations):
+        cdef int column
+        self.rows = rows
+        self.results = octets_of_size(rows, 0xFF)             # MISSING
+        self.reasons = octets_of_size(rows, 0)
+        self.data.results = <int8_t *>self.results.at
+        self.data.reasons = <int8_t *>self.reasons.at
+        if counts:
+            self.lookups = octets_of_size(2 * rows, 0)
+            self.void_lookups = octets_of_size(2 * rows, 0)
+            self.data.lookups = <uint16_t *>self.lookups.at
+            self.data.void_lookups = <uint16_t *>self.void_lookups.at
+        for column in range(TEXT_COUNT if explanations else <int>TEXT_EXPLANATION):
+            self.data.starts[column] = <uint32_t *>malloc(4 * rows + 4)
+            self.data.lengths[column] = <uint16_t *>malloc(2 * rows + 2)
+            if self.data.starts[column] == NULL or self.data.lengths[column] == NULL:
+                raise MemoryError
+            memset(self.data.lengths[column], 0xFF, 2 * rows)      # TEXT_NULL
+
+    def __dealloc__(self):
+        cdef int column
+        for column in range(TEXT_COUNT):
+            free(self.data.starts[column])
+            free(self.data.lengths[column])
+
+
+cdef inline int put_text(OutcomeData *out, int column, Arena *arena, int64_t row, const uint8_t *octets,
+                         size_t length) except -1 nogil:
+    out.starts[column][row] = <uint32_t>arena.used
+    out.lengths[column][row] = <uint16_t>length
+    return arena_put(arena, octets, length)
+
+
+cdef int outcome_put(OutcomeData *out, Arena *arenas, int64_t row, const CheckData *check, const uint8_t *domain,
+                     int domain_length, const uint8_t *explanation) except -1 nogil:
+    """Write the outcome of a row. arenas are those of its part, one for each column of text."""
+    cdef const Term *term
+    out.reasons[row] = <int8_t>check.reason
+    if out.lookups != NULL:
+        out.lookups[row] = <uint16_t>check.lookups
+        out.void_lookups[row] = <uint16_t>check.void_lookups
+    if domain_length:
+        put_text(out, TEXT_DOMAIN, &arenas[TEXT_DOMAIN], row, domain, domain_length)
+    if check.record != NULL and check.term >= 0:
+        term = &check.record.terms[check.term]
+        # A stranger's term of 60,000 octets would be in every row: it is cut.
+        put_text(out, TEXT_MECHANISM, &arenas[TEXT_MECHANISM], row, check.record.text + term.offset,
+                 min(<size_t>term.length, <size_t>MECHANISM_MOST))
+    if out.starts[TEXT_EXPLANATION] != NULL and check.explanation_length >= 0:
+        put_text(out, TEXT_EXPLANATION, &arenas[TEXT_EXPLANATION], row, explanation, check.explanation_length)
+    out.results[row] = <int8_t>check.result
+    return 0
+
+
+cdef int outcome_copy(OutcomeData *out, Arena *arenas, const OutcomeData *other, const Arena *others,
+                      int64_t row) except -1 nogil:
+    """Write what other, whose text is in others, has for the row."""
+    cdef int column
+    for column in range(TEXT_COUNT):
+        if (out.starts[column] != NULL and other.starts[column] != NULL
+                and other.lengths[column][row] != TEXT_NULL):
+            put_text(out, column, &arenas[column], row, others[column].octets + other.starts[column][row],
+                     other.lengths[column][row])
+    if out.lookups != NULL and other.lookups != NULL:
+        out.lookups[row] = other.lookups[row]
+        out.void_lookups[row] = other.void_lookups[row]
+    out.reasons[row] = other.reasons[row]
+    out.results[row] = other.results[row]
+    return 0
+
+
+cdef void outcome_gather(const OutcomeData *data, int column, const Arena *arena, int64_t first, int64_t last,
+                         bint in_order, uint8_t *out) noexcept nogil:
+    """Write the text of the rows from first to before last in their order."""
+    cdef int64_t row
+    cdef uint16_t length
+    if in_order:
+        if arena.used:
+            memcpy(out, arena.octets, arena.used)
+        return
+    for row in range(first, last):
+        length = data.lengths[column][row]
+        if length != TEXT_NULL:
+            memcpy(out, arena.octets + data.starts[column][row], length)
+            out += length
