@@ -9,6 +9,7 @@ from __future__ import annotations
 import os
 import weakref
 from abc import ABC, abstractmethod
+from itertools import islice
 from time import monotonic_ns, time_ns
 from typing import TYPE_CHECKING, Any, NamedTuple, Self, cast
 
@@ -22,7 +23,7 @@ from senderid_fast.questions import Answer, Question, Status
 from senderid_fast.results import Scope
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
+    from collections.abc import Iterable, Iterator
     from ipaddress import IPv4Address, IPv6Address
 
     from senderid_fast.batch import BatchJob
@@ -34,13 +35,25 @@ if TYPE_CHECKING:
     Text = str | bytes
     Octets = bytes | bytearray | memoryview
 
-__all__ = ["Closure", "EngineBase", "OpenTerm", "address_text", "client_behind", "scope_number"]
+__all__ = [
+    "FETCHED_TOGETHER",
+    "ROUNDS_MORE",
+    "Closure",
+    "EngineBase",
+    "OpenTerm",
+    "address_text",
+    "client_behind",
+    "cut",
+    "scope_number",
+]
 
 _SCOPES = {scope: number for number, scope in enumerate(Scope)}
 
 # Evaluations after which a policy becomes a table; a power of two. A table costs about as much as
 # twenty to fifty evaluations.
 HEAT_FOR_TABLE = 32
+FETCHED_TOGETHER = 4_096  # domains whose questions fetch unites
+ROUNDS_MORE = 4  # beside one for each look-up: the domain itself, hosts of mx, and what is left
 
 # Engines alive, so that the child of a fork can put each in order. One hook for all: a hook of
 # register_at_fork cannot be taken back.
@@ -51,6 +64,13 @@ _hooked = False
 def _after_fork() -> None:
     for engine in list(_alive):
         engine._after_fork()
+
+
+def cut(things: Iterable[Any], size: int) -> Iterator[list[Any]]:
+    """The things, in lists of size or less."""
+    left = iter(things)
+    while some := list(islice(left, size)):
+        yield some
 
 
 def scope_number(scope: str) -> int:
@@ -102,6 +122,18 @@ class Closure(NamedTuple):
     questions: tuple[Question, ...]
     terms: tuple[OpenTerm, ...]
     complete: bool
+
+    @classmethod
+    def union(cls, closures: Iterable[Closure]) -> Closure:
+        """What several closures have together, each question and term once."""
+        questions: dict[Question, None] = {}
+        terms: dict[OpenTerm, None] = {}
+        complete = True
+        for closure in closures:
+            questions.update(dict.fromkeys(closure.questions))
+            terms.update(dict.fromkeys(closure.terms))
+            complete = complete and closure.complete
+        return cls(tuple(questions), tuple(terms), complete)
 
 
 class EngineBase(ABC):
@@ -206,27 +238,25 @@ class EngineBase(ABC):
     ) -> Closure:
         """What the policies of domains can ask, and has no answer in this engine yet.
 
-        Nothing is asked. Answer the questions and call again, until there are none: then a check
-        of any client and sender needs no other answer, but for the terms that need a message.
+        Nothing is asked. Answer the questions and call again, until there are none (fetch does):
+        then a check of any client and sender needs no other answer, but for the terms that need a
+        message.
         Terms that no check can reach (RFC 7208 4.6.4, 5.1) ask nothing.
         """
         now, number = monotonic_ns(), scope_number(scope)
         limits = self._evaluator.limits
         plain = self._settings.plain_for_pra
-        questions: dict[Question, None] = {}
-        terms: dict[OpenTerm, None] = {}
-        complete = True
-        for domain in domains:
+
+        def of(domain: Text) -> Closure:
             octets = domain if isinstance(domain, bytes) else domain.encode("utf-8", "replace")
             if not octets.isascii():
                 octets = a_labels(octets)
-            asks, opens, whole = core_closure(
+            questions, terms, complete = core_closure(
                 self._store, limits, plain, octets, number, ip4, ip6, explanations, now
             )
-            questions.update(dict.fromkeys(asks))
-            terms.update((OpenTerm(host, term), None) for host, term in opens)
-            complete = complete and whole
-        return Closure(tuple(questions), tuple(terms), complete)
+            return Closure(questions, tuple(OpenTerm(*term) for term in terms), complete)
+
+        return Closure.union(map(of, domains))
 
     def statistics(self) -> dict[str, int]:
         """Counts since the engine was made: the store's, questions asked, and those that failed."""
@@ -247,6 +277,12 @@ class EngineBase(ABC):
         """Give the check its answer, which others may use for its time to live."""
         now, expires, failure_expires = self._expiry(answer)
         check.answer(answer, expires, failure_expires, now)
+
+    def _keep(self, question: Question, answer: Answer | None) -> None:
+        """Keep an answer that no check waits for."""
+        now, expires, failure_expires = self._expiry(answer)
+        if answer is not None:
+            self._store.put(question, answer, expires, now, failure_expires)
 
     def _expiry(self, answer: Answer | None) -> tuple[int, int, int]:
         """Now, until when others may use an answer, and until when if it is an error."""

@@ -13,7 +13,7 @@ from libc.stdlib cimport calloc, free, malloc
 from libc.string cimport memcmp, memset
 
 from senderid_fast._core.answerdata cimport (
-    AnswerData, answer_compile, answer_is_for, answer_name, answer_record, answer_records, answer_release,
+    STATUS_NXDOMAIN, AnswerData, answer_compile, answer_is_for, answer_name, answer_record, answer_records, answer_release,
     answer_retain,
 )
 from senderid_fast._core.policydata cimport PolicyData
@@ -259,10 +259,14 @@ cdef class AnswerStore:
         area_shrink(data, table, now)
         sf_write_unlock(&data.lock)
 
-    def put(self, question, answer, expires, now):
-        """Keep an answer (questions.Answer) until expires; both times in nanoseconds."""
+    def put(self, question, answer, int64_t expires, int64_t now, failure_expires=None):
+        """Keep an answer (questions.Answer) until expires, times in nanoseconds; if it is an error and
+        failure_expires is given, until then. One that is over by now is not kept."""
         cdef AnswerData *data = answer_compile(question, answer, expires)
-        self.keep(data, 0, now)
+        if failure_expires is not None and data.status > STATUS_NXDOMAIN:
+            data.expires = failure_expires
+        if data.expires > now or failure_expires is None:
+            self.keep(data, 0, now)
         answer_release(data)
 
     def export(self, int64_t now):

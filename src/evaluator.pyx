@@ -226,10 +226,10 @@ cdef int mechanisms_decide(CheckData *check, RecordData *record, const Target *h
         outcome = TERM_MATCH                       # 5.1: all always matches
         if kind:
             lookups = check.lookups
+            if check.closure != NULL and lookups >= check.limits.lookups:
+                return UNDECIDED                   # no check can come to this term
             outcome = term_matches(check, record, index, host)
             if check.closure != NULL:
-                if check.lookups > check.limits.lookups:
-                    return UNDECIDED
                 # Whatever stands in an included record, it may cost no look-up: the include alone does.
                 check.lookups = lookups + 1
                 check.void_lookups = 0
