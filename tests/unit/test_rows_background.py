@@ -126,6 +126,17 @@ def test_an_error_of_the_sink_is_raised_by_the_next_calls(call: str) -> None:
     assert threads() == []
 
 
+def test_a_question_that_is_queued_while_the_sink_raises_is_answered() -> None:
+    inner = Sink(bad=0)
+    inner.go.clear()
+    sink = BackgroundSink(inner)
+    sink.write(block(0).batch)
+    threading.Timer(0.05, inner.go.set).start()
+    with pytest.raises(OSError, match="disk full"):
+        sink.place()
+    sink.abandon()
+
+
 def test_abandon_does_not_write_what_is_queued() -> None:
     inner = Sink()
     inner.go.clear()

@@ -181,10 +181,8 @@ def test_strings_of_parquet_that_are_not_utf8_are_mended(tmp_path: Path) -> None
     from pyarrow import parquet
 
     column = pa.array([b"ok", b"\xff", None]).view(pa.string())
-    for kind in (pa.string(), pa.dictionary(pa.int8(), pa.string())):
-        values = column if kind == pa.string() else column.dictionary_encode().cast(kind)
-        parquet.write_table(pa.table({"ip": values}), tmp_path / "rows.parquet")
-        assert [row["ip"] for row in read(tmp_path / "rows.parquet")] == ["ok", "\ufffd", None]
+    parquet.write_table(pa.table({"ip": column}), tmp_path / "rows.parquet")
+    assert [row["ip"] for row in read(tmp_path / "rows.parquet")] == ["ok", "\ufffd", None]
 
 
 def test_the_column_of_faults() -> None:
