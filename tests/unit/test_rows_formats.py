@@ -324,8 +324,7 @@ def test_text_of_every_type(tmp_path: Path) -> None:
     write(tmp_path / "a.csv", [batch], batch.schema)
     assert (tmp_path / "a.csv").read_text().splitlines() == [
         "ip,octets,time,number,whole,flag,list",
-        '192.0.2.1,text,1970-01-01T00:00:00Z,1.5,9223372036854775807,true,"[""a"",""b\\"" ""]"'
-        .replace('\\"" ""', '\\""""'),
+        r'192.0.2.1,text,1970-01-01T00:00:00Z,1.5,9223372036854775807,true,"[""a"",""b\""""]"',
         "::1,\\xff,,nan,,false,",
     ]  # fmt: skip
 
@@ -362,7 +361,7 @@ def test_other_readers_read_a_parquet_file_of_stretches(reader: str, tmp_path: P
     if reader == "duckdb":
         assert module.sql(f"select mail_from from '{path}'").fetchall() == [(s,) for s in senders]
         query = f"select count(*) from '{path}' where helo >= 'mail350' and helo < 'mail36'"
-        assert module.sql(query).fetchall() == [(10 + 0,)]
+        assert module.sql(query).fetchall() == [(10,)]
     else:
         assert module.read_parquet(path)["mail_from"].to_list() == senders
         chosen = module.scan_parquet(path).filter(module.col("mail_from") == senders[399])
