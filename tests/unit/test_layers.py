@@ -31,10 +31,21 @@ ALLOWED: dict[str, set[str]] = {
     "tracing": WORDS | {"_core"},
     "messages": {"_core"},
     "rows": WORDS | {"rows", "receiver"},
-    "answersets": WORDS | {"_core", "resolver", "settings"},
+    "answersets": WORDS | {"_core", "lazily", "resolver", "settings"},
     "batch": WORDS | {"_core", "settings", "answersets"},
+    "comparing": WORDS | {"answersets", "batch", "engine"},
     "engine_base": WORDS
-    | {"_core", "settings", "messages", "identities", "resolver", "cache", "engine", "batch"},
+    | {
+        "_core",
+        "settings",
+        "messages",
+        "identities",
+        "resolver",
+        "cache",
+        "engine",
+        "batch",
+        "answersets",
+    },
     "engine": WORDS
     | {
         "_core",
