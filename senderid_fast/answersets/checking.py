@@ -69,7 +69,7 @@ def raw_batches(data: object) -> Iterator[pa.RecordBatch]:
 def checked_table(batches: Iterator[pa.RecordBatch]) -> pa.Table:
     """All rows, in the schema of answers. Raises BadRow, with the number among all rows."""
     pa = arrow()
-    done: list[pa.RecordBatch] = []
+    done: list[Any] = []
     row = names = records = 0
     for whole in batches:
         try:
@@ -129,9 +129,7 @@ def _column(batch: pa.RecordBatch, field: str) -> Any:
     return pa.nulls(batch.num_rows)
 
 
-def _refuse(
-    mask: Any, field: str, problem: str | Callable[[int], str], rows: Any = None
-) -> None:
+def _refuse(mask: Any, field: str, problem: str | Callable[[int], str], rows: Any = None) -> None:
     """BadRow for the first row of which the mask is true (or null).
 
     rows  if the mask is of values: the row of each

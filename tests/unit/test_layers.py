@@ -33,7 +33,7 @@ ALLOWED: dict[str, set[str]] = {
     "rows": WORDS | {"rows", "receiver"},
     "answersets": WORDS | {"_core", "lazily", "resolver", "settings"},
     "batch": WORDS | {"_core", "settings", "answersets"},
-    "comparing": WORDS | {"answersets", "batch", "engine"},
+    "comparing": WORDS | {"answersets", "engine", "jobs", "lazily", "settings"},
     "engine_base": WORDS
     | {
         "_core",
