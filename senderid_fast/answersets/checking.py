@@ -21,14 +21,15 @@ from senderid_fast.answersets.schema import (
     MOST_TTL,
     answers_schema,
     arrow,
+    damage,
 )
-from senderid_fast.errors import InputError
+from senderid_fast.errors import InputError, SenderIDError
 from senderid_fast.questions import RRType, Status
 
 if TYPE_CHECKING:
     import pyarrow as pa
 
-__all__ = ["BadRow", "checked_batch", "checked_table", "raw_batches"]
+__all__ = ["BadRow", "checked_batch", "checked_table", "empty_batch", "raw_batches"]
 
 _LAST_SECOND = 253_402_300_799  # of the year 9999, the last that Python's datetime knows
 _UNITS = {"s": 1, "ms": 1_000, "us": 1_000_000, "ns": 1_000_000_000}
@@ -50,20 +51,29 @@ def raw_batches(data: object) -> Iterator[pa.RecordBatch]:
     pa = arrow()
     try:
         if isinstance(data, pa.Table):
+            yield empty_batch(data.schema)
             yield from data.to_batches()
         elif isinstance(data, pa.RecordBatch):
             yield data
-        elif isinstance(data, pa.RecordBatchReader):
-            yield from data
         elif hasattr(data, "__arrow_c_stream__"):
-            yield from pa.RecordBatchReader.from_stream(data)
+            reader = pa.RecordBatchReader.from_stream(data)
+            yield empty_batch(reader.schema)
+            yield from reader
         elif hasattr(data, "__arrow_c_array__"):
             yield pa.record_batch(data)
         else:
             kind = type(data).__name__
             raise InputError("answers", f"must be a table, batch or stream of Arrow, is {kind}")
-    except (pa.ArrowException, OSError) as error:
+    except SenderIDError:
+        raise
+    except damage() as error:
         raise InputError("answers", f"cannot be read: {error}") from None
+
+
+def empty_batch(schema: pa.Schema) -> pa.RecordBatch:
+    """A batch without rows: what has no batch has columns all the same, and they are checked."""
+    pa = arrow()
+    return pa.RecordBatch.from_arrays([pa.nulls(0, each.type) for each in schema], schema=schema)
 
 
 def checked_table(batches: Iterator[pa.RecordBatch]) -> pa.Table:
@@ -74,7 +84,8 @@ def checked_table(batches: Iterator[pa.RecordBatch]) -> pa.Table:
     for whole in batches:
         try:
             whole.validate(full=True)
-        except pa.ArrowException as error:
+            str(whole.schema)  # names and time zones are text, too
+        except damage() as error:
             raise BadRow(None, "answers", f"are damaged in rows from {row}: {error}") from None
         for start in range(0, whole.num_rows, BATCH_ROWS):
             try:

@@ -15,7 +15,7 @@ from itertools import chain
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from senderid_fast.answersets.checking import BadRow, checked_batch, checked_table
+from senderid_fast.answersets.checking import BadRow, checked_batch, checked_table, empty_batch
 from senderid_fast.answersets.schema import (
     BATCH_ROWS,
     FIELDS,
@@ -24,9 +24,10 @@ from senderid_fast.answersets.schema import (
     answers_schema,
     arrow,
     batch_of,
+    damage,
 )
 from senderid_fast.answersets.streams import stream_batches
-from senderid_fast.errors import InputError, RowsError
+from senderid_fast.errors import InputError, RowsError, SenderIDError
 
 if TYPE_CHECKING:
     import pyarrow as pa
@@ -52,7 +53,6 @@ def _kind(path: Path) -> tuple[str, str | None]:
 
 def read(path: str | os.PathLike[str], ttl: int) -> pa.Table:
     """The checked table of a file. Raises RowsError; ZoneError for a zone."""
-    pa = arrow()
     file = Path(path)
     kind, packed = _kind(file)
     try:
@@ -68,7 +68,9 @@ def read(path: str | os.PathLike[str], ttl: int) -> pa.Table:
     except BadRow as bad:
         place = "" if bad.row is None else f"row {bad.row}"
         raise RowsError(str(file), place, f"{bad.field}: {bad.problem}") from None
-    except (pa.ArrowException, OSError, EOFError) as error:
+    except SenderIDError:
+        raise
+    except damage() as error:
         words = getattr(error, "strerror", None) or error
         raise RowsError(str(file), "", f"cannot be read: {words}") from None
 
@@ -82,14 +84,9 @@ def _ipc_batches(path: Path) -> Iterator[pa.RecordBatch]:
         return
     with pa.OSFile(str(path)) as source:
         reader = pa.ipc.open_file(source)
-        if not reader.num_record_batches:
-            yield reader.schema.empty_table().to_batches()[0] if len(reader.schema) else _empty()
+        yield empty_batch(reader.schema)
         for number in range(reader.num_record_batches):
             yield reader.get_batch(number)
-
-
-def _empty() -> pa.RecordBatch:
-    return arrow().RecordBatch.from_arrays([], names=[])
 
 
 def _parquet_batches(path: Path) -> Iterator[pa.RecordBatch]:
@@ -97,11 +94,8 @@ def _parquet_batches(path: Path) -> Iterator[pa.RecordBatch]:
 
     with pq.ParquetFile(path) as file:
         known = [name for name in file.schema_arrow.names if name in FIELDS]
-        batch = None
-        for batch in file.iter_batches(BATCH_ROWS, columns=known):
-            yield batch
-        if batch is None:
-            yield from file.schema_arrow.empty_table().to_batches()
+        yield empty_batch(file.schema_arrow)
+        yield from file.iter_batches(BATCH_ROWS, columns=known)
 
 
 def _read_zone(path: Path, ttl: int) -> pa.Table:

@@ -34,6 +34,7 @@ __all__ = [
     "answers_schema",
     "arrow",
     "batch_of",
+    "damage",
     "row_of",
     "rows_of",
 ]
@@ -72,6 +73,12 @@ def arrow() -> Any:
     except ImportError:
         raise MissingExtraError("pyarrow", "batch") from None
     return pyarrow
+
+
+def damage() -> tuple[type[Exception], ...]:
+    """What pyarrow may raise for data that is damaged or does not fit into memory. It reads names
+    and time zones as UTF-8 when they are asked for, hence ValueError."""
+    return arrow().ArrowException, OSError, EOFError, MemoryError, ValueError, TypeError, KeyError
 
 
 def answers_schema() -> pa.Schema:

@@ -10,9 +10,10 @@ import threading
 from pathlib import Path
 from typing import TYPE_CHECKING, BinaryIO
 
+from senderid_fast.answersets.checking import empty_batch
 from senderid_fast.answersets.recording import AnswerCollector
-from senderid_fast.answersets.schema import answers_schema, arrow
-from senderid_fast.errors import RowsError
+from senderid_fast.answersets.schema import answers_schema, arrow, damage
+from senderid_fast.errors import RowsError, SenderIDError
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -134,9 +135,19 @@ def _whole(path: Path, schema: pa.Schema) -> int:
                 if whole == 0 and not pa.ipc.read_schema(message).equals(schema):
                     raise RowsError(str(path), "", "is not a stream that an AnswerWriter wrote")
                 whole = place
-    except pa.ArrowException as error:
+        begun = path.read_bytes() if whole == 0 and path.stat().st_size < 1 << 16 else b""
+        if whole == 0 and not (path.stat().st_size == len(begun) and _is_begun(begun, schema)):
+            raise RowsError(str(path), "", "is not a stream that an AnswerWriter wrote")
+    except (SenderIDError, OSError):
+        raise
+    except damage() as error:
         raise RowsError(str(path), "", f"is not a stream of answers: {error}") from None
     return whole
+
+
+def _is_begun(octets: bytes, schema: pa.Schema) -> bool:
+    """Whether a writer was killed while it wrote the schema, or before."""
+    return bool(schema.serialize().to_pybytes().startswith(octets))
 
 
 def _messages(source: pa.NativeFile, name: str) -> Iterator[tuple[int, pa.Message]]:
@@ -178,7 +189,9 @@ def stream_batches(path: Path) -> Iterator[pa.RecordBatch]:
     with pa.OSFile(str(path)) as source:
         # Without an end the reader stops where the octets do: behind the last whole message.
         octets = pa.PythonFile(_Part(source, whole), mode="r")
-        yield from pa.ipc.open_stream(octets)
+        reader = pa.ipc.open_stream(octets)
+        yield empty_batch(reader.schema)
+        yield from reader
 
 
 class _Part:

@@ -1,7 +1,7 @@
 """The comparison of two runs: of two outputs, or of two sets of answers over the same rows.
 
-What may live here: what is compared and counted. Rows are compared by position; memory is bounded by
-one block of each run, the examples and the bound of Tops.
+What may live here: what is compared and counted. Rows are compared by position; memory is bounded
+by one block of each run, the examples and the bound of Tops.
 """
 
 from __future__ import annotations
