@@ -10,6 +10,7 @@ from senderid_fast._core.terms import Record, Term, parse_record, select_record
 from senderid_fast._core.verdict import Verdict
 from senderid_fast.async_engine import AsyncEngine
 from senderid_fast.engine import Engine, engine_for
+from senderid_fast.engine_base import Closure, OpenTerm
 from senderid_fast.errors import (
     FileError,
     InputError,
@@ -40,6 +41,7 @@ __all__ = [
     "AnswerSet",
     "AsyncEngine",
     "AsyncResolver",
+    "Closure",
     "Engine",
     "FileError",
     "InputError",
@@ -47,6 +49,7 @@ __all__ = [
     "MessageVerdict",
     "MissingExtraError",
     "NoPra",
+    "OpenTerm",
     "Pra",
     "PraFailure",
     "Question",

@@ -10,17 +10,19 @@ import os
 import weakref
 from abc import ABC, abstractmethod
 from time import monotonic_ns, time_ns
-from typing import TYPE_CHECKING, Any, Self, cast
+from typing import TYPE_CHECKING, Any, NamedTuple, Self, cast
 
 from senderid_fast._core.answers import AnswerStore
 from senderid_fast._core.checks import Check, Evaluator
+from senderid_fast._core.closures import closure as core_closure
 from senderid_fast._core.pra import header_fields
 from senderid_fast.errors import InputError
 from senderid_fast.identities import a_labels
-from senderid_fast.questions import Answer, Status
+from senderid_fast.questions import Answer, Question, Status
 from senderid_fast.results import Scope
 
 if TYPE_CHECKING:
+    from collections.abc import Iterable
     from ipaddress import IPv4Address, IPv6Address
 
     from senderid_fast.answersets.answerset import AnswerSet
@@ -32,9 +34,13 @@ if TYPE_CHECKING:
     Text = str | bytes
     Octets = bytes | bytearray | memoryview
 
-__all__ = ["EngineBase", "address_text", "client_behind", "scope_number"]
+__all__ = ["Closure", "EngineBase", "OpenTerm", "address_text", "client_behind", "scope_number"]
 
 _SCOPES = {scope: number for number, scope in enumerate(Scope)}
+
+# Evaluations after which a policy becomes a table; a power of two. A table costs about as much as
+# twenty to fifty evaluations.
+HEAT_FOR_TABLE = 32
 
 # Engines alive, so that the child of a fork can put each in order. One hook for all: a hook of
 # register_at_fork cannot be taken back.
@@ -78,6 +84,26 @@ def client_behind(
     return client, client.ip, helo
 
 
+class OpenTerm(NamedTuple):
+    """A term whose questions depend on the message: ptr, or with a macro of client, sender or HELO."""
+
+    host: str
+    term: str
+
+
+class Closure(NamedTuple):
+    """What policies can ask.
+
+    questions  that have no answer yet, each once
+    terms      that need a message, so that what they ask is not among the questions
+    complete   False: a policy leads to more than 4,096 questions, which are not all here
+    """
+
+    questions: tuple[Question, ...]
+    terms: tuple[OpenTerm, ...]
+    complete: bool
+
+
 class EngineBase(ABC):
     """What both engines have: settings, the store, the evaluator."""
 
@@ -92,6 +118,7 @@ class EngineBase(ABC):
         store_octets: int = 64 << 20,
         receiver: str = "unknown",
         plain_for_pra: bool = True,
+        policy_tables: bool = True,
     ) -> None:
         from senderid_fast.settings import Limits, Settings
 
@@ -105,6 +132,7 @@ class EngineBase(ABC):
                 store_octets=store_octets,
                 receiver=receiver,
                 plain_for_pra=plain_for_pra,
+                policy_tables=policy_tables,
             )
         )
 
@@ -118,7 +146,9 @@ class EngineBase(ABC):
     def _set_up(self, settings: Settings) -> None:
         global _hooked  # noqa: PLW0603 - one hook for each process
         self._settings = settings
-        self._store = AnswerStore(settings.store_octets)
+        self._store = AnswerStore(
+            settings.store_octets, HEAT_FOR_TABLE if settings.policy_tables else 0
+        )
         limits = settings.limits
         self._evaluator = Evaluator(
             self._store,
@@ -162,6 +192,39 @@ class EngineBase(ABC):
     def settings(self) -> Settings:
         """What this engine was made with."""
         return self._settings
+
+    def closure(
+        self,
+        domains: Iterable[Text],
+        scope: Scope = Scope.SPF,
+        *,
+        ip4: bool = True,
+        ip6: bool = True,
+        explanations: bool = True,
+    ) -> Closure:
+        """What the policies of domains can ask, and has no answer in this engine yet.
+
+        Nothing is asked. Answer the questions (Engine.fetch does) and call again, until there are
+        none: then a check of any client and sender needs no other answer, but for the terms that are
+        open for a message. Terms that no check can reach (RFC 7208 4.6.4, 5.1) ask nothing.
+        """
+        now, number = monotonic_ns(), scope_number(scope)
+        limits = self._evaluator.limits
+        plain = self._settings.plain_for_pra
+        questions: dict[Question, None] = {}
+        terms: dict[OpenTerm, None] = {}
+        complete = True
+        for domain in domains:
+            octets = domain if isinstance(domain, bytes) else domain.encode("utf-8", "replace")
+            if not octets.isascii():
+                octets = a_labels(octets)
+            asks, opens, whole = core_closure(
+                self._store, limits, plain, octets, number, ip4, ip6, explanations, now
+            )
+            questions.update(dict.fromkeys(asks))
+            terms.update((OpenTerm(host, term), None) for host, term in opens)
+            complete = complete and whole
+        return Closure(tuple(questions), tuple(terms), complete)
 
     def statistics(self) -> dict[str, int]:
         """Counts since the engine was made: the store's, questions asked, and those that failed."""

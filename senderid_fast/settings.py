@@ -66,6 +66,8 @@ class Settings:
     store_octets  memory for answers, at least 64 KiB
     receiver      the receiver's host name, for %{r} in explanations (RFC 7208 7.2)
     plain_for_pra whether v=spf1 may apply to scope pra (RFC 4406 4.4)
+    policy_tables whether a policy that is asked for often becomes a table of addresses; no verdict
+                  depends on it
 
     Raises InputError, which names the field.
     """
@@ -78,6 +80,7 @@ class Settings:
     store_octets: int = 64 << 20
     receiver: str = "unknown"
     plain_for_pra: bool = True
+    policy_tables: bool = True
 
     def __post_init__(self) -> None:
         if not isinstance(self.limits, Limits):
@@ -100,5 +103,6 @@ class Settings:
             raise InputError("receiver", f"must be a host name in ASCII, is {self.receiver!r}")
         if not self.receiver.isprintable() or not 0 < len(self.receiver) <= 253:
             raise InputError("receiver", f"must be a host name, is {self.receiver!r}")
-        if not isinstance(self.plain_for_pra, bool):
-            raise InputError("plain_for_pra", f"must be True or False, is {self.plain_for_pra!r}")
+        for name in ("plain_for_pra", "policy_tables"):
+            if not isinstance(getattr(self, name), bool):
+                raise InputError(name, f"must be True or False, is {getattr(self, name)!r}")

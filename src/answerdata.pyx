@@ -4,17 +4,20 @@ What may live here: how an answer lies in memory, and the way there from questio
 SPF but which record of a TXT answer applies: that is worked out once, when the answer comes.
 """
 
-from libc.stdint cimport int64_t, uint8_t, uint32_t, uint64_t
+from libc.stdint cimport int8_t, int64_t, uint8_t, uint16_t, uint32_t, uint64_t
 from libc.stdlib cimport free, malloc, qsort
 from libc.string cimport memcmp, memcpy, memset
 
-from senderid_fast._core.cidr cimport Address, address_from_octets, ip4_parse, ip6_parse, u128
+from senderid_fast._core.cidr cimport (
+    ADDRESS_TEXT, FAMILY_IP4, FAMILY_IP6, Address, address_from_octets, address_write_readable, ip4_parse,
+    ip6_parse, u128,
+)
 from senderid_fast._core.macros cimport EXPLANATION_TEXT_MAX
 from senderid_fast._core.names cimport NAME_BUFFER, NAME_MAX, name_key, name_normalise, sf_fold, sf_hash
 from senderid_fast._core.records cimport (
-    RecordData, record_parse, record_release, record_retain, select_index, sf_release, sf_retain,
+    SELECT_NONE, RecordData, record_parse, record_release, select_index, sf_release, sf_retain,
 )
-from senderid_fast._core.tokenizer cimport SCOPE_SPF
+from senderid_fast._core.tokenizer cimport SCOPE_SPF, version_parse, version_parse
 
 from senderid_fast.questions import Status
 
@@ -22,7 +25,7 @@ cdef dict STATUS_NUMBERS = {status: number for number, status in enumerate(Statu
 
 cdef enum:
     SCOPE_COUNT = 3
-    BLOCK_COST = 24           # of an answer beside its octets: its slot at 2/3 full, and malloc's own
+    RECORDS_MOST = 0xFFFF
     NAMES_MOST = 1000         # of MX or PTR kept: the limits of a check are far below
 
 
@@ -33,7 +36,7 @@ cdef uint64_t question_hash(uint64_t name_hash, int rrtype) noexcept nogil:
 cdef bint answer_is_for(const AnswerData *answer, uint64_t hash, int rrtype, const uint8_t *name,
                         int length) noexcept nogil:
     return (answer.hash == hash and answer.rrtype == rrtype and answer.name_length == length
-            and memcmp(answer.name, name, length) == 0)
+            and memcmp(answer_name(answer), name, length) == 0)
 
 
 cdef void answer_retain(AnswerData *answer) noexcept nogil:
@@ -44,9 +47,9 @@ cdef void answer_release(AnswerData *answer) noexcept nogil:
     cdef int i
     if answer == NULL or sf_release(&answer.refs) != 0:
         return
-    if answer.scopes != NULL:
-        for i in range(SCOPE_COUNT):
-            record_release(answer.scopes[i].record)
+    if answer.rrtype == TYPE_TXT:
+        for i in range(answer.record_count):
+            record_release(answer.payload.records[i])
     free(answer)
 
 
@@ -71,29 +74,31 @@ cdef bytes name_octets(str name):
     return name.encode("latin-1")
 
 
+cdef inline size_t payload_at(size_t name_length, int rrtype) noexcept nogil:
+    cdef size_t at = sizeof(AnswerData) + name_length
+    return aligned(at) if rrtype == TYPE_AAAA else (at + 7) & ~<size_t>7
+
+
 cdef AnswerData *answer_block(bytes name, int rrtype, int status, size_t payload, int64_t expires) except NULL:
-    """An answer with room for payload octets behind its name; the payload begins on a multiple of 16."""
-    cdef size_t size = aligned(sizeof(AnswerData)) + aligned(payload) + len(name)
+    """An answer with room for payload octets behind its name, aligned for what its type holds."""
+    cdef size_t size = payload_at(len(name), rrtype) + payload
     cdef AnswerData *answer = <AnswerData *>malloc(size)
-    cdef uint8_t *at
     if answer == NULL:
         raise MemoryError
     memset(answer, 0, sizeof(AnswerData))
-    at = <uint8_t *>answer + aligned(sizeof(AnswerData)) + aligned(payload)
-    memcpy(at, <const char *>name, len(name))
+    memcpy(answer + 1, <const char *>name, len(name))
     answer.refs = 1
-    answer.size = <uint32_t>(size + BLOCK_COST)
-    answer.name = at
+    answer.size = <uint32_t>size
     answer.name_length = <uint8_t>len(name)
     answer.rrtype = <unsigned short>rrtype
     answer.status = <uint8_t>status
     answer.expires = expires
-    answer.hash = question_hash(sf_hash(at, len(name), name_key), rrtype)
+    answer.hash = question_hash(sf_hash(answer_name(answer), len(name), name_key), rrtype)
     return answer
 
 
 cdef inline void *payload_of(AnswerData *answer) noexcept nogil:
-    return <char *>answer + aligned(sizeof(AnswerData))
+    return <char *>answer + payload_at(answer.name_length, answer.rrtype)
 
 
 cdef bytes packed_octets(record, Py_ssize_t length):
@@ -126,8 +131,8 @@ cdef AnswerData *compile_a(bytes name, tuple records, int64_t expires) except NU
     except BaseException:
         answer_release(answer)
         raise
-    answer.ip4 = <const uint32_t *>payload_of(answer)
-    answer.count = <uint32_t>len(records)
+    answer.payload.ip4 = <const uint32_t *>payload_of(answer)
+    answer.count = <uint16_t>len(records)
     qsort(payload_of(answer), answer.count, sizeof(uint32_t), ip4_order)
     return answer
 
@@ -153,8 +158,8 @@ cdef AnswerData *compile_aaaa(bytes name, tuple records, int64_t expires) except
     except BaseException:
         answer_release(answer)
         raise
-    answer.ip6 = <const u128 *>payload_of(answer)
-    answer.count = <uint32_t>len(records)
+    answer.payload.ip6 = <const u128 *>payload_of(answer)
+    answer.count = <uint16_t>len(records)
     qsort(payload_of(answer), answer.count, sizeof(u128), ip6_order)
     return answer
 
@@ -173,8 +178,8 @@ cdef AnswerData *compile_names(bytes name, int rrtype, list names, int64_t expir
     answer = answer_block(name, rrtype, STATUS_OK, len(octets) * sizeof(NameData) + total, expires)
     out = <NameData *>payload_of(answer)
     at = <uint8_t *>(out + len(octets))
-    answer.names = out
-    answer.count = <uint32_t>len(octets)
+    answer.payload.names = out
+    answer.count = <uint16_t>len(octets)
     for text in octets:
         length = name_normalise(<const uint8_t *><const char *>text, len(text), buffer)
         memcpy(at, buffer, length)
@@ -188,13 +193,15 @@ cdef AnswerData *compile_names(bytes name, int rrtype, list names, int64_t expir
 
 cdef AnswerData *compile_txt(bytes name, tuple records, int64_t expires) except NULL:
     """Select the record of each scope (RFC 7208 4.5, RFC 4406 4.4) and parse what was selected."""
-    cdef int count = <int>len(records), i, scope, index, length = 0
-    cdef bytes text
+    cdef int count = <int>len(records), i, scope, index
+    cdef int8_t[SCOPE_COUNT] selected
+    cdef list chosen = []                                # indexes of the records that apply
+    cdef bytes text, kept = b""
     cdef AnswerData *answer = NULL
-    cdef ScopeData *scopes
-    cdef RecordData *single = NULL
+    cdef RecordData *record
     cdef const uint8_t **texts = <const uint8_t **>malloc((count + 1) * sizeof(void *))
     cdef size_t *lengths = <size_t *>malloc((count + 1) * sizeof(size_t))
+    cdef bint several = False
     try:
         if texts == NULL or lengths == NULL:
             raise MemoryError
@@ -202,34 +209,34 @@ cdef AnswerData *compile_txt(bytes name, tuple records, int64_t expires) except 
             text = records[i]
             texts[i] = <const uint8_t *><const char *>text
             lengths[i] = len(text)
-        # RFC 7208 6.2: an explanation is the only TXT record at its name.
-        if count == 1 and lengths[0] <= EXPLANATION_TEXT_MAX:
-            length = <int>lengths[0]
-        answer = answer_block(name, TYPE_TXT, STATUS_OK, SCOPE_COUNT * sizeof(ScopeData) + length, expires)
-        answer.count = <uint32_t>count
-        scopes = <ScopeData *>payload_of(answer)
-        memset(scopes, 0, SCOPE_COUNT * sizeof(ScopeData))
-        answer.scopes = scopes
-        if count == 1 and lengths[0] <= EXPLANATION_TEXT_MAX:
-            answer.text = <const uint8_t *>(scopes + SCOPE_COUNT)
-            answer.text_length = <uint32_t>length
-            memcpy(<void *>answer.text, texts[0], length)
         for scope in range(SCOPE_COUNT):
             index = select_index(texts, lengths, count, SCOPE_SPF << scope)
-            scopes[scope].selection = index
-            if index < 0:
-                continue
-            for i in range(scope):
-                if scopes[i].selection == index:
-                    single = scopes[i].record
-                    record_retain(single)
-                    break
-            else:
-                single = record_parse(texts[index], lengths[index])
-                if single == NULL:
-                    raise MemoryError
-                answer.size += single.size
-            scopes[scope].record = single
+            if index >= 0 and index not in chosen:
+                chosen.append(index)
+            several = several or (index < 0 and index != SELECT_NONE)
+            selected[scope] = <int8_t>(chosen.index(index) if index >= 0 else index)
+        if several:
+            kept = joined_texts(records)
+        elif count == 1 and not chosen and lengths[0] <= EXPLANATION_TEXT_MAX:
+            kept = records[0]                            # an explanation, maybe
+        answer = answer_block(name, TYPE_TXT, STATUS_OK, len(chosen) * sizeof(void *) + len(kept), expires)
+        answer.count = <uint16_t>count
+        answer.payload.records = <RecordData **>payload_of(answer)
+        memcpy(answer.selected, selected, sizeof(selected))
+        answer.several = several
+        for index in chosen:
+            record = record_parse(texts[index], lengths[index])
+            if record == NULL:
+                raise MemoryError
+            answer.payload.records[answer.record_count] = record
+            answer.record_count += 1
+        memcpy(answer.payload.records + answer.record_count, <const char *>kept, len(kept))
+        # RFC 7208 6.2: an explanation is the only TXT record at its name.
+        if count == 1 and lengths[0] <= EXPLANATION_TEXT_MAX:
+            answer.text_length = <uint16_t>lengths[0]
+            answer.text = <const uint8_t *>(answer.payload.records + answer.record_count)
+            if answer.record_count:
+                answer.text = answer.payload.records[0].text
     except BaseException:
         answer_release(answer)
         raise
@@ -239,11 +246,79 @@ cdef AnswerData *compile_txt(bytes name, tuple records, int64_t expires) except 
     return answer
 
 
+cdef bytes joined_texts(tuple records):
+    """The records with a version of ours, each behind its length: where several apply, none is parsed,
+    but they are kept for export."""
+    cdef list parts = []
+    cdef int scopes
+    cdef bytes text
+    for text in records:
+        if version_parse(<const uint8_t *><const char *>text, len(text), &scopes):
+            parts.append(struct_pack(len(text)) + text)
+    return struct_pack(len(parts)) + b"".join(parts)
+
+
+cdef bytes struct_pack(Py_ssize_t number):
+    return number.to_bytes(4, "little")
+
+
+cdef list texts_joined(const uint8_t *at):
+    cdef list texts = []
+    cdef uint32_t count, length, i
+    memcpy(&count, at, 4)
+    at += 4
+    for i in range(count):
+        memcpy(&length, at, 4)
+        texts.append((<const char *>at)[4:4 + length])
+        at += 4 + length
+    return texts
+
+
+cdef object answer_records(const AnswerData *answer):
+    """The records of an answer as in questions.Answer, as far as they matter to a check.
+
+    TXT records that are neither of ours nor an explanation are gone; an empty one stands for them,
+    so that none of the others looks like the only one. The preferences of exchanges are made up, in
+    their order.
+    """
+    cdef list out = []
+    cdef Address address
+    cdef uint8_t[ADDRESS_TEXT] text
+    cdef uint32_t i
+    if answer.status != STATUS_OK:
+        return ()
+    if answer.rrtype == TYPE_TXT:
+        if answer.several:
+            out = texts_joined(<const uint8_t *>(answer.payload.records + answer.record_count))
+        else:
+            for i in range(answer.record_count):
+                record = answer.payload.records[i]
+                out.append((<const char *>record.text)[:record.text_length])
+            if answer.text != NULL and not out:
+                out.append((<const char *>answer.text)[:answer.text_length])
+        if answer.count > <Py_ssize_t>len(out) or not out:
+            out.append(b"")
+            if answer.count == 1 and len(out) == 1:
+                out.append(b"")                          # one text that was too long to be kept
+        return tuple(out)
+    for i in range(answer.count):
+        if answer.rrtype == TYPE_A:
+            address.family, address.ip4 = FAMILY_IP4, answer.payload.ip4[i]
+        elif answer.rrtype == TYPE_AAAA:
+            address.family, address.ip6 = FAMILY_IP6, answer.payload.ip6[i]
+        else:
+            name = (<const char *>answer.payload.names[i].octets)[:answer.payload.names[i].length].decode("latin-1")
+            out.append((i, name or ".") if answer.rrtype == TYPE_MX else name or ".")
+            continue
+        out.append((<const char *>text)[:address_write_readable(&address, text)].decode("ascii"))
+    return tuple(out)
+
+
 cdef AnswerData *compile_empty(bytes name, int rrtype, int status, bytes detail, int64_t expires) except NULL:
     cdef AnswerData *answer = answer_block(name, rrtype, status, len(detail), expires)
     memcpy(payload_of(answer), <const char *>detail, len(detail))
     answer.text = <const uint8_t *>payload_of(answer)
-    answer.text_length = <uint32_t>len(detail)
+    answer.text_length = <uint16_t>len(detail)
     return answer
 
 
@@ -272,6 +347,8 @@ cdef AnswerData *answer_compile(question, answer, int64_t expires) except NULL:
         if not isinstance(records, (tuple, list)):
             raise TypeError(f"records is {type(records).__name__}, not a tuple")
         records = tuple(records)
+        if len(records) > RECORDS_MOST:
+            raise ValueError(f"{len(records)} records, more than a message can hold")
         if not records:
             return compile_empty(name, rrtype, STATUS_NODATA, b"", expires)
         if rrtype == TYPE_TXT:

@@ -1,22 +1,38 @@
 """The AnswerStore: question -> answer, kept for its time to live within a bound of octets.
 
-What may live here: the tables, expiry and eviction. What an answer says is in answerdata.pyx.
+What may live here: the tables, expiry and eviction, records that answers share, and the life of
+policy tables. What an answer says is in answerdata.pyx, what a table says in policydata.pyx.
 
 An answer lives while someone holds a reference. The store holds one, a running check holds one for
 each answer that was fetched for it: so neither expiry nor eviction takes what a check still needs.
 Time comes in as nanoseconds; there is no clock here.
+
+A policy table dies with the first answer it stands on: with its time to live, or when that answer
+goes. For the latter each answer that tables stand on has one of 1,024 counters, by its hash, that
+grows when it goes; a table has the sum of its counters at the time it was made, which cannot stay the
+same if one of them grew.
 """
 
-from libc.stdint cimport int64_t, uint8_t, uint64_t
-from libc.stdlib cimport calloc, free
-from libc.string cimport memset
+from libc.stdint cimport INT64_MAX, int64_t, uint8_t, uint32_t, uint64_t
+from libc.stdlib cimport calloc, free, malloc
+from libc.string cimport memcmp, memset
 
 from senderid_fast._core.answerdata cimport (
-    AnswerData, answer_compile, answer_is_for, answer_release, answer_retain,
+    AnswerData, answer_compile, answer_is_for, answer_name, answer_record, answer_records, answer_release,
+    answer_retain,
 )
+from senderid_fast._core.policydata cimport policies_free
+from senderid_fast._core.records cimport record_release, record_retain
+
+from senderid_fast.questions import RRType, Status
+
+cdef tuple STATUSES = tuple(Status)
 
 cdef enum:
     SLOTS_LEAST = 64
+    # Octets of an answer or record beside its block: malloc's own, and its slots, half of them empty.
+    ANSWER_COST = 48
+    RECORD_COST = 32
 
 
 cdef AnswerData *store_find(StoreData *store, int area, uint64_t hash, int rrtype, const uint8_t *name,
@@ -42,12 +58,219 @@ cdef AnswerData *store_find(StoreData *store, int area, uint64_t hash, int rrtyp
     return NULL
 
 
-cdef void area_remove(Area *table, size_t at) noexcept nogil:
+# --- records by their text -----------------------------------------------------------------------
+
+cdef inline size_t record_cost(const RecordData *record) noexcept nogil:
+    return record.size + <size_t>RECORD_COST
+
+
+cdef bint records_grow(StoreData *store) noexcept nogil:
+    cdef size_t size = 2 * (store.record_mask + 1) if store.records != NULL else SLOTS_LEAST
+    cdef RecordData **records = <RecordData **>calloc(size, sizeof(void *))
+    cdef size_t i, at
+    if records == NULL:
+        return False
+    if store.records != NULL:
+        for i in range(store.record_mask + 1):
+            if store.records[i] != NULL:
+                at = store.records[i].hash & (size - 1)
+                while records[at] != NULL:
+                    at = (at + 1) & (size - 1)
+                records[at] = store.records[i]
+        free(store.records)
+    store.records = records
+    store.record_mask = size - 1
+    return True
+
+
+cdef size_t records_share(StoreData *store, AnswerData *answer) noexcept nogil:
+    """Put the records that the store has already in place of the answer's own; octets of the others."""
+    cdef size_t octets = 0, at
+    cdef RecordData *record
+    cdef RecordData *held
+    cdef int i
+    for i in range(answer.record_count):
+        record = answer.payload.records[i]
+        at = record.hash & store.record_mask
+        held = store.records[at]
+        while held != NULL:
+            if held.hash == record.hash and held.text_length == record.text_length and (
+                    held.error == record.error and memcmp(held.text, record.text, held.text_length) == 0):
+                break
+            at = (at + 1) & store.record_mask
+            held = store.records[at]
+        if held == NULL:
+            store.records[at] = held = record
+            store.record_count += 1
+            octets += record_cost(record)
+        elif held != record:
+            record_retain(held)
+            answer.payload.records[i] = held
+            record_release(record)
+        held.holders += 1
+    answer.interned = 1
+    return octets
+
+
+cdef size_t records_leave(StoreData *store, AnswerData *answer) noexcept nogil:
+    """The answer goes: forget the records that no other answer has. Their octets, tables included."""
+    cdef size_t octets = 0, at, next, home
+    cdef RecordData *record
+    cdef int i
+    for i in range(answer.record_count):
+        record = answer.payload.records[i]
+        record.holders -= 1
+        if record.holders:
+            continue
+        octets += record_cost(record) + tables_free(store, &record.policies)
+        at = record.hash & store.record_mask
+        while store.records[at] != record:
+            at = (at + 1) & store.record_mask
+        next = at
+        while True:
+            next = (next + 1) & store.record_mask
+            if store.records[next] == NULL:
+                break
+            home = store.records[next].hash & store.record_mask
+            if ((next - home) & store.record_mask) >= ((next - at) & store.record_mask):
+                store.records[at] = store.records[next]
+                at = next
+        store.records[at] = NULL
+        store.record_count -= 1
+    answer.interned = 0
+    return octets
+
+
+# --- policy tables -------------------------------------------------------------------------------
+
+cdef size_t tables_free(StoreData *store, void **policies) noexcept nogil:
+    cdef size_t octets = 0
+    if policies[0] != NULL:
+        octets = policies_free(policies, &store.tables)
+        store.table_octets -= octets
+    return octets
+
+
+cdef uint32_t ground_of(const StoreData *store, uint64_t hash) noexcept nogil:
+    """The counter of an answer that a table stands on. The caller holds the lock."""
+    return store.grounds[hash >> 54]
+
+
+cdef uint32_t stamp_of(const StoreData *store, const PolicyData *policy) noexcept nogil:
+    cdef uint32_t stamp = 0
+    cdef int i
+    for i in range(policy.ground_count):
+        stamp += store.grounds[policy.grounds[i] >> 54]
+    return stamp
+
+
+cdef bint policy_is_good(const StoreData *store, PolicyData *policy, int64_t now) noexcept nogil:
+    """Whether every answer the table stands on is still there and good. The caller holds the lock."""
+    if policy.expires < now:
+        return False
+    if policy.checked != store.changes:
+        if stamp_of(store, policy) != policy.stamp:
+            return False
+        policy.checked = store.changes
+    return True
+
+
+cdef bint policy_keep(StoreData *store, AnswerData *answer, int scope, bint bound, PolicyData *policy,
+                      int64_t now) noexcept nogil:
+    """Keep a table for the answer's host, in place of an older one of its kind; for all hosts with the
+    same record unless it is bound to this one. False: it is not kept, and still the caller's."""
+    cdef Area *area = &store.areas[0]
+    cdef RecordData *record = answer_record(answer, scope)
+    cdef void **place
+    cdef void **link
+    cdef void *rest
+    cdef size_t at
+    if policy.size > area.limit // 8 or record == NULL:
+        return False
+    sf_write_lock(&store.lock)
+    if area.slots == NULL or not answer.interned or stamp_of(store, policy) != policy.stamp:
+        sf_write_unlock(&store.lock)
+        return False
+    at = answer.hash & area.mask
+    while area.slots[at].answer != answer:
+        if area.slots[at].hash == 0:
+            sf_write_unlock(&store.lock)          # it went meanwhile
+            return False
+        at = (at + 1) & area.mask
+    place = &answer.policies if bound else &record.policies
+    link = place
+    while link[0] != NULL:
+        if memcmp(&(<PolicyData *>link[0]).key, &policy.key, sizeof(policy.key)) == 0:
+            rest = (<PolicyData *>link[0]).next
+            (<PolicyData *>link[0]).next = NULL
+            area.octets -= tables_free(store, link)
+            link[0] = rest
+            break
+        link = <void **>&(<PolicyData *>link[0]).next
+    policy.next = <PolicyData *>place[0]
+    policy.checked = store.changes
+    place[0] = policy
+    answer.heat = record.heat = 0
+    area.octets += policy.size
+    store.table_octets += policy.size
+    store.tables += 1
+    store.tables_made += 1
+    area_shrink(store, area, now)
+    sf_write_unlock(&store.lock)
+    return True
+
+
+cdef void touch_grounds(StoreData *store, PolicyData *policy) noexcept nogil:
+    """A table that is used keeps the answers it stands on, which nobody looks up any more."""
+    cdef Area *area = &store.areas[0]
+    cdef size_t at
+    cdef int i
+    while policy != NULL:
+        if policy.used:
+            policy.used = 0
+            for i in range(policy.ground_count):
+                at = policy.grounds[i] & area.mask
+                while area.slots[at].hash:
+                    if area.slots[at].hash == policy.grounds[i]:
+                        area.slots[at].answer.used = 1
+                    at = (at + 1) & area.mask
+        policy = policy.next
+
+
+# --- the tables of answers -----------------------------------------------------------------------
+
+cdef inline size_t answer_cost(const AnswerData *answer) noexcept nogil:
+    """Octets of an answer; records that it shares with others are counted once for all of them."""
+    return answer.size + <size_t>ANSWER_COST
+
+
+cdef size_t own_records_cost(const AnswerData *answer) noexcept nogil:
+    cdef size_t octets = 0
+    cdef int i
+    for i in range(answer.record_count):
+        octets += record_cost(answer.payload.records[i])
+    return octets
+
+
+cdef void area_drop(StoreData *store, Area *table, AnswerData *answer) noexcept nogil:
+    """An answer leaves its slot."""
+    table.count -= 1
+    table.octets -= answer_cost(answer) + tables_free(store, &answer.policies)
+    if answer.interned:
+        table.octets -= records_leave(store, answer)
+    else:
+        table.octets -= own_records_cost(answer)
+    if answer.stood:
+        answer.stood = 0
+        store.grounds[answer.hash >> 54] += 1
+        store.changes += 1
+    answer_release(answer)
+
+
+cdef void area_remove(StoreData *store, Area *table, size_t at) noexcept nogil:
     """Empty a slot and close the gap, so that every search still ends at an empty slot."""
     cdef size_t next = at, home
-    table.octets -= table.slots[at].answer.size
-    table.count -= 1
-    answer_release(table.slots[at].answer)
+    area_drop(store, table, table.slots[at].answer)
     while True:
         next = (next + 1) & table.mask
         if table.slots[next].hash == 0:
@@ -85,32 +308,41 @@ cdef void area_shrink(StoreData *store, Area *table, int64_t now) noexcept nogil
     """Let answers go until the area is within its limit: those that are over, then those not used
     since the hand passed last (a clock, which is nearly least-recently-used)."""
     cdef Slot *slot
+    cdef int i
     while table.octets > table.limit and table.count:
         slot = &table.slots[table.hand]
         if slot.hash == 0:
             table.hand = (table.hand + 1) & table.mask
         elif slot.answer.expires < now:
             store.expired += 1
-            area_remove(table, table.hand)
+            area_remove(store, table, table.hand)
         elif slot.answer.used:
             slot.answer.used = 0
+            touch_grounds(store, <PolicyData *>slot.answer.policies)
+            for i in range(slot.answer.record_count):
+                touch_grounds(store, <PolicyData *>slot.answer.payload.records[i].policies)
             table.hand = (table.hand + 1) & table.mask
         else:
             store.evicted += 1
-            area_remove(table, table.hand)
+            area_remove(store, table, table.hand)
 
 
 cdef class AnswerStore:
     """Question -> answer, in compiled form, bounded in octets. Safe under threads.
 
-    limit  octets for all answers; a sixteenth of it is for names that a macro made for one message
+    limit           octets for all answers; a sixteenth of it is for names that a macro made for one
+                    message
+    heat_for_table  evaluations of a policy after which a table of it is made; 0: never
+    shares_records  whether a record that several names have is held once
     """
 
-    def __cinit__(self, size_t limit=64 << 20):
+    def __cinit__(self, size_t limit=64 << 20, uint32_t heat_for_table=0, bint shares_records=True):
         memset(&self.data, 0, sizeof(StoreData))
         sf_lock_init(&self.data.lock)
         self.data.areas[1].limit = limit // 16
         self.data.areas[0].limit = limit - limit // 16
+        self.data.heat_for_table = heat_for_table
+        self.data.shares_records = shares_records
 
     def __dealloc__(self):
         self.empty()
@@ -123,50 +355,97 @@ cdef class AnswerStore:
             table = &self.data.areas[area]
             if table.slots != NULL:
                 for i in range(table.mask + 1):
-                    answer_release(table.slots[i].answer)
+                    if table.slots[i].answer != NULL:
+                        area_drop(&self.data, table, table.slots[i].answer)
                 free(table.slots)
             table.slots = NULL
             table.mask = table.count = table.hand = table.octets = 0
+        free(self.data.records)
+        self.data.records = NULL
+        self.data.record_mask = self.data.record_count = 0
 
     cdef void keep(self, AnswerData *answer, int area, int64_t now) noexcept nogil:
         """Put the answer in, in place of an older one; the store takes a reference of its own.
 
         One that is larger than an eighth of its area is not kept: the check that asked has it, and a
-        stranger's giant must not push a thousand others out.
+        stranger's giant must not push a thousand others out. An answer is kept in one store that
+        shares records, and in any number of those that do not.
         """
-        cdef Area *table = &self.data.areas[area]
+        cdef StoreData *data = &self.data
+        cdef Area *table = &data.areas[area]
+        cdef bint shares = data.shares_records and area == 0 and answer.record_count
         cdef size_t at
-        if answer.size > table.limit // 8:
-            self.data.refused += 1
+        sf_write_lock(&data.lock)
+        if answer_cost(answer) + own_records_cost(answer) > table.limit // 8 or (shares and answer.interned):
+            data.refused += 1
+            sf_write_unlock(&data.lock)
             return
-        sf_write_lock(&self.data.lock)
-        if table.slots == NULL or (table.count + 1) * 3 > (table.mask + 1) * 2:
-            if not area_grow(table):
-                sf_write_unlock(&self.data.lock)
-                return
+        if ((table.slots == NULL or (table.count + 1) * 3 > (table.mask + 1) * 2) and not area_grow(table)) or (
+                shares and (data.records == NULL or (data.record_count + 3) * 3 > (data.record_mask + 1) * 2)
+                and not records_grow(data)):
+            sf_write_unlock(&data.lock)
+            return
         at = answer.hash & table.mask
         while table.slots[at].hash:
-            if answer_is_for(table.slots[at].answer, answer.hash, answer.rrtype, answer.name,
+            if answer_is_for(table.slots[at].answer, answer.hash, answer.rrtype, answer_name(answer),
                              answer.name_length):
-                table.octets -= table.slots[at].answer.size
-                answer_release(table.slots[at].answer)
-                table.count -= 1
+                area_drop(data, table, table.slots[at].answer)
                 break
             at = (at + 1) & table.mask
         answer_retain(answer)
+        if answer.ttl == 0 and answer.expires > now and answer.expires != INT64_MAX:
+            answer.ttl = <uint32_t>min((answer.expires - now + 500000000) // 1000000000, <int64_t>0xFFFFFFFF)
+        table.octets += answer_cost(answer)
+        table.octets += records_share(data, answer) if shares else own_records_cost(answer)
         table.slots[at].hash = answer.hash
         table.slots[at].answer = answer
         table.count += 1
-        table.octets += answer.size
-        self.data.stored += 1
-        area_shrink(&self.data, table, now)
-        sf_write_unlock(&self.data.lock)
+        data.stored += 1
+        area_shrink(data, table, now)
+        sf_write_unlock(&data.lock)
 
     def put(self, question, answer, expires, now):
         """Keep an answer (questions.Answer) until expires; both times in nanoseconds."""
         cdef AnswerData *data = answer_compile(question, answer, expires)
         self.keep(data, 0, now)
         answer_release(data)
+
+    def export(self, int64_t now):
+        """Every answer that is good at now: (name, type, status, expires, ttl, records), as
+        questions.Answer has them as far as they matter to a check (see answerdata.answer_records);
+        expires in nanoseconds, ttl the seconds for which it was kept."""
+        cdef size_t room = 0, count = 0, i
+        cdef int area
+        cdef AnswerData **answers = NULL
+        cdef AnswerData *answer
+        cdef Area *table
+        cdef list rows = []
+        sf_read_lock(&self.data.lock)
+        room = self.data.areas[0].count + self.data.areas[1].count
+        answers = <AnswerData **>malloc((room + 1) * sizeof(void *))
+        if answers != NULL:
+            for area in range(2):
+                table = &self.data.areas[area]
+                for i in range(table.mask + 1 if table.slots != NULL else 0):
+                    answer = table.slots[i].answer
+                    if answer != NULL and answer.expires >= now:
+                        answer_retain(answer)
+                        answers[count] = answer
+                        count += 1
+        sf_read_unlock(&self.data.lock)
+        if answers == NULL:
+            raise MemoryError
+        try:
+            for i in range(count):
+                answer = answers[i]
+                name = (<const char *>answer_name(answer))[:answer.name_length].decode("latin-1")
+                rows.append((name, RRType(answer.rrtype), STATUSES[answer.status], answer.expires, answer.ttl,
+                             answer_records(answer)))
+        finally:
+            for i in range(count):
+                answer_release(answers[i])
+            free(answers)
+        return rows
 
     def clear(self):
         """Forget every answer. Checks under way keep those they fetched."""
@@ -180,6 +459,9 @@ cdef class AnswerStore:
             # A writer that is not here any more was at work: what it left cannot be trusted, nor freed.
             memset(&self.data.areas[0], 0, sizeof(Area) - sizeof(size_t))
             memset(&self.data.areas[1], 0, sizeof(Area) - sizeof(size_t))
+            self.data.records = NULL
+            self.data.record_mask = self.data.record_count = 0
+            self.data.tables = self.data.table_octets = 0
         sf_lock_init(&self.data.lock)
 
     def __len__(self):
@@ -190,10 +472,14 @@ cdef class AnswerStore:
         cdef Area *areas = self.data.areas
         return {
             "answers": areas[0].count + areas[1].count,
+            "records": self.data.record_count,
             "octets": areas[0].octets + areas[1].octets,
             "limit": areas[0].limit + areas[1].limit,
             "stored": self.data.stored,
             "refused": self.data.refused,
             "evicted": self.data.evicted,
             "expired": self.data.expired,
+            "tables": self.data.tables,
+            "table_octets": self.data.table_octets,
+            "tables_made": self.data.tables_made,
         }

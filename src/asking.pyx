@@ -4,21 +4,27 @@ What may live here: the one function that asks, the two that count, how a term e
 what a term's target-name is. What a mechanism makes of an answer is in evaluator.pyx.
 """
 
-from libc.stdint cimport INT64_MIN, uint8_t, uint64_t
-from libc.string cimport memcpy
+from libc.stdint cimport INT64_MIN, uint8_t, uint32_t, uint64_t
+from libc.stdlib cimport realloc
+from libc.string cimport memcmp, memcpy
 
 from senderid_fast._core.answerdata cimport (
-    STATUS_ERROR, STATUS_NXDOMAIN, STATUS_OK, STATUS_TIMEOUT, TYPE_A, TYPE_AAAA, TYPE_PTR, AnswerData,
+    STATUS_ERROR, STATUS_NODATA, STATUS_NXDOMAIN, STATUS_OK, STATUS_TIMEOUT, TYPE_A, TYPE_AAAA, TYPE_PTR, AnswerData,
     NameData, answer_is_for, answer_retain, question_hash,
 )
-from senderid_fast._core.answers cimport store_find
-from senderid_fast._core.cidr cimport FAMILY_IP4, address_write_reverse
-from senderid_fast._core.tables cimport sorted4_match, sorted6_match
+from senderid_fast._core.answers cimport ground_of, store_find
+from senderid_fast._core.cidr cimport FAMILY_IP4, address_write_reverse, u128
+from senderid_fast._core.tables cimport sorted4_last, sorted4_match, sorted6_last, sorted6_match
 from senderid_fast._core.macros cimport USES_MESSAGE, USES_P, USES_SENDER, macro_expand_name
 from senderid_fast._core.names cimport name_is_within, name_key, sf_hash
 from senderid_fast._core.recorder cimport EVENT_QUESTION, EVENT_TARGET, Event, recorder_note
 from senderid_fast._core.records cimport RecordData, record_retain
 from senderid_fast._core.tokenizer cimport NO_SPEC, Spec, Term
+
+
+# What a closure takes for every answer that it does not have.
+cdef AnswerData UNKNOWN
+UNKNOWN.status = STATUS_NODATA
 
 
 cdef Event *note(CheckData *check, int kind, RecordData *record, int term) noexcept nogil:
@@ -55,15 +61,109 @@ cdef int ask(CheckData *check, int rrtype, const Target *target, AnswerData **an
             if found != NULL:
                 answer_retain(found)
                 event.answer = found
+    if check.walk != NULL and not stand_on(check, found):
+        return ASK_MISSING
+    if check.closure != NULL:
+        if found == NULL:
+            closure_question(check.closure, rrtype, target)
+        if found == NULL or found.status > STATUS_NXDOMAIN:
+            found = &UNKNOWN                      # so that the terms behind it are looked at, too
     if found == NULL:
-        check.question.rrtype = rrtype
-        check.question.hash = target.hash
-        check.question.area = target.area
-        check.question.length = target.length
-        memcpy(check.question.name, target.name, target.length)
+        set_question(&check.question, rrtype, target)
         return ASK_MISSING
     answer[0] = found
     return ASK_ERROR if found.status > STATUS_NXDOMAIN else ASK_ANSWERED
+
+
+cdef void set_question(QuestionData *question, int rrtype, const Target *target) noexcept nogil:
+    question.rrtype = rrtype
+    question.hash = target.hash
+    question.area = target.area
+    question.length = target.length
+    memcpy(question.name, target.name, target.length)
+
+
+cdef void closure_question(Closure *closure, int rrtype, const Target *target) noexcept nogil:
+    """Collect a question that has no answer yet, once."""
+    cdef QuestionData *question
+    cdef void *more
+    cdef int i
+    for i in range(closure.question_count):
+        question = &closure.questions[i]
+        if question.hash == target.hash and question.rrtype == rrtype and question.length == target.length and (
+                memcmp(question.name, target.name, target.length) == 0):
+            return
+    if closure.question_count == closure.question_room:
+        if closure.question_room >= CLOSURE_MOST:
+            closure.full = True
+            return
+        closure.question_room = 2 * closure.question_room + 16
+        more = realloc(closure.questions, closure.question_room * sizeof(QuestionData))
+        if more == NULL:
+            closure.full = True
+            return
+        closure.questions = <QuestionData *>more
+    set_question(&closure.questions[closure.question_count], rrtype, target)
+    closure.question_count += 1
+
+
+cdef void closure_term(CheckData *check, RecordData *record, int term, const Target *host) noexcept nogil:
+    """Collect a term whose questions depend on the message, once for each host."""
+    cdef Closure *closure = check.closure
+    cdef OpenTerm *open
+    cdef void *more
+    cdef int i
+    for i in range(closure.term_count):
+        open = &closure.terms[i]
+        if open.record == record and open.term == term and open.host_length == host.length and (
+                memcmp(open.host, host.name, host.length) == 0):
+            return
+    if closure.term_count == closure.term_room:
+        if closure.term_room >= CLOSURE_MOST:
+            closure.full = True
+            return
+        closure.term_room = 2 * closure.term_room + 4
+        more = realloc(closure.terms, closure.term_room * sizeof(OpenTerm))
+        if more == NULL:
+            closure.full = True
+            return
+        closure.terms = <OpenTerm *>more
+    open = &closure.terms[closure.term_count]
+    record_retain(record)
+    open.record = record
+    open.term = term
+    open.host_length = host.length
+    memcpy(open.host, host.name, host.length)
+    closure.term_count += 1
+
+
+cdef void walk_ground(CheckData *check, uint64_t hash) noexcept nogil:
+    """The table that a walk makes will stand on the answer with this hash."""
+    cdef Walk *walk = check.walk
+    cdef int i
+    for i in range(walk.ground_count):
+        if walk.grounds[i] == hash:
+            return
+    if walk.ground_count == WALK_GROUNDS:
+        walk.full = True
+        return
+    walk.stamp += ground_of(check.store, hash)
+    walk.grounds[walk.ground_count] = hash
+    walk.ground_count += 1
+
+
+cdef bint stand_on(CheckData *check, AnswerData *answer) noexcept nogil:
+    """A walk uses an answer. False: no table can stand on it, as it is not known, or is an error, which
+    is soon another."""
+    cdef Walk *walk = check.walk
+    walk.asked += 1
+    if answer == NULL or answer.status > STATUS_NXDOMAIN:
+        walk.unknown = True
+        return False
+    answer.stood = 1
+    walk.expires = min(walk.expires, answer.expires)
+    walk_ground(check, answer.hash)
+    return True
 
 
 cdef int throw(CheckData *check, int result, int reason, RecordData *record, int term,
@@ -133,6 +233,8 @@ cdef int validate_name(CheckData *check, const Target *wanted, bint any_name, Ta
     cdef const NameData *candidate
     cdef int outcome, i, count, way, rank, ways = 3 if any_name else 1
     cdef int rrtype = TYPE_A if check.ip.family == FAMILY_IP4 else TYPE_AAAA
+    if check.walk != NULL:
+        return ASK_MISSING                        # each address has names of its own
     reverse.length = address_write_reverse(&check.ip, name)
     if check.ip.family == FAMILY_IP4:
         memcpy(name + reverse.length, b".in-addr.arpa", 13)
@@ -158,7 +260,7 @@ cdef int validate_name(CheckData *check, const Target *wanted, bint any_name, Ta
     count = min(<int>ptr.count, check.limits.ptr_names)
     for way in range(ways):
         for i in range(count):
-            candidate = &ptr.names[i]
+            candidate = &ptr.payload.names[i]
             if candidate.length == 0:
                 continue
             rank = NAME_OTHER
@@ -187,13 +289,22 @@ cdef int validate_name(CheckData *check, const Target *wanted, bint any_name, Ta
     return ASK_ANSWERED
 
 
-cdef bint holds(const CheckData *check, const AnswerData *answer, int prefix4, int prefix6) noexcept nogil:
+cdef bint holds(CheckData *check, const AnswerData *answer, int prefix4, int prefix6) noexcept nogil:
     """Whether an address of the answer has the same high-order bits as the client's (5)."""
-    if answer.status != STATUS_OK:
+    cdef const uint32_t *ip4
+    cdef const u128 *ip6
+    cdef int count = <int>answer.count
+    if answer.status != STATUS_OK or check.closure != NULL:
         return False
     if check.ip.family == FAMILY_IP4:
-        return sorted4_match(answer.ip4, <int>answer.count, check.ip.ip4, prefix4)
-    return sorted6_match(answer.ip6, <int>answer.count, check.ip.ip6, prefix6)
+        ip4 = answer.payload.ip4
+        if check.walk != NULL:
+            check.walk.last = min(check.walk.last, sorted4_last(ip4, count, check.ip.ip4, prefix4))
+        return sorted4_match(ip4, count, check.ip.ip4, prefix4)
+    ip6 = answer.payload.ip6
+    if check.walk != NULL:
+        check.walk.last = min(check.walk.last, sorted6_last(ip6, count, check.ip.ip6, prefix6))
+    return sorted6_match(ip6, count, check.ip.ip6, prefix6)
 
 
 cdef int set_validated(CheckData *check, const Target *host) noexcept nogil:
@@ -229,6 +340,8 @@ cdef int target_of(CheckData *check, RecordData *record, const Term *term, const
         return TARGET_NAME if target.length else TARGET_NONE
     target.length = 0
     target.name = room
+    if check.walk != NULL and spec.uses & USES_MESSAGE:
+        return TARGET_MISSING                     # each message has a name of its own
     # RFC 8616 4: a local part that is not ASCII cannot stand in a name; such a term does not match.
     if check.local_is_ascii or not spec.uses & USES_SENDER:
         if spec.uses & USES_P and set_validated(check, host) == ASK_MISSING:

@@ -51,7 +51,7 @@ cdef class Evaluator:
     """
 
     cdef readonly AnswerStore store
-    cdef tuple limits
+    cdef readonly tuple limits
     cdef LimitsData numbers
     cdef bytes receiver
     cdef bint plain_for_pra
@@ -224,6 +224,9 @@ cdef tuple prepare(Evaluator evaluator, CheckData *check, Identity *identity, in
     check.pins = NULL
     check.pin_count = 0
     check.fetched = NULL
+    check.walk = NULL
+    check.closure = NULL
+    check.no_explanation = False
     check.recorder = NULL
     return kept_domain, kept_sender, kept_helo
 

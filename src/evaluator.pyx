@@ -14,7 +14,7 @@ from libc.stdint cimport uint8_t
 from libc.string cimport memchr, memcpy
 
 from senderid_fast._core.answerdata cimport (
-    STATUS_NXDOMAIN, STATUS_OK, TYPE_A, TYPE_AAAA, TYPE_MX, TYPE_TXT, AnswerData, ScopeData,
+    STATUS_NXDOMAIN, STATUS_OK, TYPE_A, TYPE_AAAA, TYPE_MX, TYPE_TXT, AnswerData, answer_record,
 )
 from senderid_fast._core.asking cimport (
     ASK_ERROR, ASK_MISSING, MISSING, NAME_ROOM, REASON_DEFAULT, REASON_INCLUDE_NONE, REASON_INVALID_DOMAIN,
@@ -22,25 +22,22 @@ from senderid_fast._core.asking cimport (
     REASON_NO_DOMAIN, REASON_NO_RECORD, REASON_REDIRECT_NONE, REASON_SYNTAX_ERROR, RESULT_FAIL,
     RESULT_NEUTRAL, RESULT_NONE, RESULT_PASS, RESULT_PERMERROR, RESULT_SOFTFAIL, RESULT_TEMPERROR,
     SCOPE_NUMBER_PRA,
-    TARGET_MISSING, TARGET_NAME, TARGET_NONE, TERM_MATCH, TERM_MISSING, TERM_NO_MATCH, TERM_THROWS,
-    CheckData, Target, ask, holds, note, set_validated, spend_lookup, spend_void, target_of, throw,
+    TARGET_MISSING, TARGET_NAME, TARGET_NONE, TERM_MATCH, VISITS_MOST, TERM_MISSING, TERM_NO_MATCH, TERM_THROWS,
+    CheckData, Target, ask, closure_term, holds, note, set_validated, spend_lookup, spend_void, target_of, throw,
     throw_dns_error, validate_name,
 )
-from senderid_fast._core.cidr cimport FAMILY_IP4
-from senderid_fast._core.tables cimport NO_TERM, table_find4, table_find6
-from senderid_fast._core.macros cimport USES_P, USES_SENDER, macro_expand_text, text_uses
+from senderid_fast._core.cidr cimport FAMILY_IP4, u128
+from senderid_fast._core.tables cimport NO_TERM, range_of4, range_of6
+from senderid_fast._core.macros cimport USES_MESSAGE, USES_P, USES_SENDER, macro_expand_text, text_uses
 from senderid_fast._core.recorder cimport (
     EVENT_EXPLANATION, EVENT_HOST, EVENT_MATCH, EVENT_RECORD, EVENT_RESULT, EVENT_RUN, EVENT_TERM, EVENT_TEXT,
     Event, recorder_note,
 )
-from senderid_fast._core.records cimport SELECT_MULTIPLE_PLAIN, SELECT_NONE, RecordData
+from senderid_fast._core.records cimport RECORD_ASKS, SELECT_MULTIPLE_PLAIN, SELECT_NONE, RecordData
+from senderid_fast._core.tabled cimport UNDECIDED, table_decides
 from senderid_fast._core.tokenizer cimport (
-    SCOPE_SPF, TERM_EXISTS, TERM_INCLUDE, TERM_IP4, TERM_IP6, TERM_MX, TERM_PTR, TERM_REDIRECT, Table, Term,
+    NO_SPEC, SCOPE_SPF, TERM_EXISTS, TERM_INCLUDE, TERM_IP4, TERM_IP6, TERM_MX, TERM_PTR, TERM_REDIRECT, Table, Term,
 )
-
-cdef enum:
-    UNDECIDED = -2          # neither a result nor MISSING: go on
-
 
 # --- the mechanisms (RFC 7208 5) -----------------------------------------------------------------
 
@@ -84,11 +81,11 @@ cdef int mx_matches(CheckData *check, RecordData *record, int index, const Targe
     if <int>answer.count > check.limits.mx_names:
         return throw(check, RESULT_PERMERROR, REASON_MX_LIMIT, record, index, host)
     for i in range(<int>answer.count):
-        if answer.names[i].length == 0:
+        if answer.payload.names[i].length == 0:
             continue                                      # RFC 7505: a null MX has no host to ask for
-        exchange.name = answer.names[i].octets
-        exchange.length = answer.names[i].length
-        exchange.hash = answer.names[i].hash
+        exchange.name = answer.payload.names[i].octets
+        exchange.length = answer.payload.names[i].length
+        exchange.hash = answer.payload.names[i].hash
         exchange.area = target.area
         outcome = ask(check, rrtype, &exchange, &addresses)
         if outcome == ASK_MISSING:
@@ -136,7 +133,17 @@ cdef int include_matches(CheckData *check, RecordData *record, int index, const 
     # 5.2. The recursive check_host() changes <domain> only.
     cdef uint8_t[NAME_ROOM] room
     cdef Target inner = target[0]
-    cdef int result = check_host(check, &inner, room)
+    cdef int result
+    if check.closure != NULL:
+        check.closure.visits += 1
+        if check.closure.visits > VISITS_MOST:
+            check.closure.full = True
+            return TERM_NO_MATCH
+        check.closure.depth += 1
+        check_host(check, &inner, room)
+        check.closure.depth -= 1
+        return TERM_NO_MATCH
+    result = check_host(check, &inner, room)
     if result == MISSING:
         return TERM_MISSING
     if result == RESULT_PASS:
@@ -154,6 +161,11 @@ cdef int include_matches(CheckData *check, RecordData *record, int index, const 
     return TERM_NO_MATCH
 
 
+cdef inline bint needs_message(const RecordData *record, const Term *term) noexcept nogil:
+    """Whether what a term asks is of one message: its client, sender or HELO name."""
+    return term.kind == TERM_PTR or (term.spec != NO_SPEC and record.specs[term.spec].uses & USES_MESSAGE)
+
+
 cdef int term_matches(CheckData *check, RecordData *record, int index, const Target *host) noexcept nogil:
     """A mechanism that asks DNS. A TermOutcome."""
     cdef uint8_t[NAME_ROOM] room
@@ -162,6 +174,9 @@ cdef int term_matches(CheckData *check, RecordData *record, int index, const Tar
     cdef int outcome = spend_lookup(check, record, index, host)
     if outcome == TERM_THROWS:
         return outcome
+    if check.closure != NULL and needs_message(record, term):
+        closure_term(check, record, index, host)
+        return TERM_NO_MATCH
     outcome = target_of(check, record, term, host, room, &target)
     if outcome == TARGET_MISSING:
         return TERM_MISSING
@@ -193,11 +208,13 @@ cdef inline bint plain_applies(const CheckData *check) noexcept nogil:
     return check.plain_for_pra or check.scope != SCOPE_NUMBER_PRA
 
 
-cdef int record_of_host(CheckData *check, const Target *host, RecordData **record) noexcept nogil:
+cdef int record_of_host(CheckData *check, const Target *host, RecordData **record,
+                        AnswerData **found) noexcept nogil:
     """Look the record up and select it (4.3 to 4.5, RFC 4406 4.3 and 4.4); UNDECIDED if there is
     one to evaluate, else a result or MISSING."""
     cdef AnswerData *answer = NULL
-    cdef const ScopeData *selected
+    cdef RecordData *selected
+    cdef int selection
     cdef int outcome
     if memchr(host.name, c'.', host.length) == NULL:
         return ended(check, RESULT_NONE, REASON_INVALID_DOMAIN)         # 4.3: not multi-label
@@ -216,20 +233,21 @@ cdef int record_of_host(CheckData *check, const Target *host, RecordData **recor
         return outcome
     if answer.status != STATUS_OK:
         return ended(check, RESULT_NONE, REASON_NO_RECORD)
-    selected = &answer.scopes[check.scope]
-    if selected.record == NULL:
-        if selected.selection == SELECT_NONE or (
-                selected.selection == SELECT_MULTIPLE_PLAIN and not plain_applies(check)):
+    selected = answer_record(answer, check.scope)
+    if selected == NULL:
+        selection = answer.selected[check.scope]
+        if selection == SELECT_NONE or (selection == SELECT_MULTIPLE_PLAIN and not plain_applies(check)):
             return ended(check, RESULT_NONE, REASON_NO_RECORD)
         throw(check, RESULT_PERMERROR, REASON_MULTIPLE_RECORDS, NULL, -1, host)
         return RESULT_PERMERROR
-    if selected.record.scopes == SCOPE_SPF and not plain_applies(check):
+    if selected.scopes == SCOPE_SPF and not plain_applies(check):
         return ended(check, RESULT_NONE, REASON_NO_RECORD)
-    if selected.record.error:
+    if selected.error:
         # 4.6: a syntax error anywhere, before anything is evaluated.
-        throw(check, RESULT_PERMERROR, REASON_SYNTAX_ERROR, selected.record, -1, host)
+        throw(check, RESULT_PERMERROR, REASON_SYNTAX_ERROR, selected, -1, host)
         return RESULT_PERMERROR
-    record[0] = selected.record
+    record[0] = selected
+    found[0] = answer
     return UNDECIDED
 
 
@@ -253,7 +271,7 @@ cdef int mechanisms_decide(CheckData *check, RecordData *record, const Target *h
     cdef const Term *term
     cdef const Table *table
     cdef Event *event
-    cdef int index = 0, outcome, kind, hit
+    cdef int index = 0, outcome, kind, hit, lookups
     while index < record.term_count:
         term = &record.terms[index]
         kind = term.kind
@@ -261,15 +279,21 @@ cdef int mechanisms_decide(CheckData *check, RecordData *record, const Target *h
             # 5.6, for all neighbouring networks at once: the first of them that matches.
             table = &record.tables[term.table]
             if check.ip.family == FAMILY_IP4:
-                hit = table_find4(table.starts4, table.terms4, table.count4, check.ip.ip4)
+                hit = range_of4(table.starts4, table.count4, check.ip.ip4)
+                if check.walk != NULL and hit + 1 < table.count4:
+                    check.walk.last = min(check.walk.last, <u128>(table.starts4[hit + 1] - 1))
+                hit = table.terms4[hit]
             else:
-                hit = table_find6(table.starts6, table.terms6, table.count6, check.ip.ip6)
+                hit = range_of6(table.starts6, table.count6, check.ip.ip6)
+                if check.walk != NULL and hit + 1 < table.count6:
+                    check.walk.last = min(check.walk.last, table.starts6[hit + 1] - 1)
+                hit = table.terms6[hit]
             if check.recorder != NULL:
                 event = note(check, EVENT_RUN, record, index)
                 if event != NULL:
                     event.value = table.end
                     event.extra = hit
-            if hit != NO_TERM:
+            if hit != NO_TERM and check.closure == NULL:
                 return qualified(check, record, hit, host)
             index = table.end
             continue
@@ -280,9 +304,20 @@ cdef int mechanisms_decide(CheckData *check, RecordData *record, const Target *h
             note(check, EVENT_TERM, record, index)
         outcome = TERM_MATCH                       # 5.1: all always matches
         if kind:
+            lookups = check.lookups
             outcome = term_matches(check, record, index, host)
+            if check.closure != NULL:
+                if check.lookups > check.limits.lookups:
+                    return UNDECIDED
+                # Whatever stands in an included record, it may cost no look-up: the include alone does.
+                check.lookups = lookups + 1
+                check.void_lookups = 0
+                index += 1
+                continue
             if outcome == TERM_MISSING:
                 return MISSING
+        elif check.closure != NULL:
+            return UNDECIDED                       # nothing behind "all" is ever looked at
         if check.recorder != NULL:
             event = note(check, EVENT_MATCH, record, index)
             if event != NULL:
@@ -315,6 +350,9 @@ cdef int redirect_target(CheckData *check, RecordData *record, const Target *hos
         note(check, EVENT_TERM, record, record.redirect)
     if spend_lookup(check, record, record.redirect, host) == TERM_THROWS:
         return TERM_THROWS
+    if check.closure != NULL and needs_message(record, &record.terms[record.redirect]):
+        closure_term(check, record, record.redirect, host)
+        return TERM_THROWS
     outcome = target_of(check, record, &record.terms[record.redirect], host, room, target)
     if outcome == TARGET_MISSING:
         return TERM_MISSING
@@ -324,12 +362,28 @@ cdef int redirect_target(CheckData *check, RecordData *record, const Target *hos
     return throw(check, RESULT_PERMERROR, REASON_INVALID_TARGET, record, record.redirect, host)
 
 
+cdef void closure_explanation(CheckData *check, RecordData *record, const Target *host) noexcept nogil:
+    """Collect what exp= of a record asks (6.2), unless the record is an included one."""
+    cdef uint8_t[NAME_ROOM] room
+    cdef Target target
+    cdef AnswerData *answer = NULL
+    cdef const Term *term
+    if check.closure.depth or check.no_explanation or record.explanation == NO_TERM:
+        return
+    term = &record.terms[record.explanation]
+    if needs_message(record, term):
+        closure_term(check, record, record.explanation, host)
+    elif target_of(check, record, term, host, room, &target) == TARGET_NAME:
+        ask(check, TYPE_TXT, &target, &answer)
+
+
 cdef int check_host(CheckData *check, Target *host, uint8_t *current) noexcept nogil:
     """check_host() (4.1) for host, which it moves on at a redirect (into current): a result, or MISSING."""
     cdef uint8_t[NAME_ROOM] room
     cdef uint8_t[NAME_ROOM] previous_name
     cdef RecordData *record = NULL
     cdef RecordData *previous = NULL
+    cdef AnswerData *answer = NULL
     cdef Target target
     cdef Target previous_host = host[0]
     cdef Event *event
@@ -338,7 +392,7 @@ cdef int check_host(CheckData *check, Target *host, uint8_t *current) noexcept n
         depth += 1
         if check.recorder != NULL:
             recorder_note(check.recorder, EVENT_HOST, host.name, host.length, check.lookups, check.void_lookups)
-        result = record_of_host(check, host, &record)
+        result = record_of_host(check, host, &record, &answer)
         if result == RESULT_NONE and depth > 1:
             # 6.1: a redirect to a domain without a record is permerror.
             finish(check, result, 1)
@@ -349,7 +403,13 @@ cdef int check_host(CheckData *check, Target *host, uint8_t *current) noexcept n
         if result == UNDECIDED:
             if check.recorder != NULL:
                 note(check, EVENT_RECORD, record, 0)
+            elif record.uses & RECORD_ASKS and check.store.heat_for_table and check.closure == NULL:
+                result = table_decides(check, answer, record, host, depth)
+                if result != UNDECIDED:
+                    return result
             result = mechanisms_decide(check, record, host)
+        if check.closure != NULL and result == UNDECIDED:
+            closure_explanation(check, record, host)
         if result == UNDECIDED and (record.redirect == NO_TERM or record.all != NO_TERM):
             # 5.1, 6.1: redirect counts only if there is no "all" anywhere. 4.7: else neutral.
             throw(check, RESULT_NEUTRAL, REASON_DEFAULT, record, -1, host)
@@ -412,17 +472,8 @@ cdef int explain(CheckData *check, RecordData *record, const Target *host, uint8
     return 0
 
 
-cdef int evaluate_held(CheckData *check, uint8_t *explanation) noexcept nogil:
-    """Evaluate the check over what its stores and its pins hold: its result, or MISSING.
-
-    The caller holds the lock of the store for reading. explanation has room for EXPLANATION_MAX
-    octets. check.record and check.trouble, if set, are borrowed: they live while the lock is held.
-    check.hot, if set, is a reference that belongs to the caller (policies.policy_settle takes it).
-    """
-    cdef uint8_t[NAME_ROOM] current
-    cdef Target host
-    cdef Event *event
-    cdef int result
+cdef void begin_evaluation(CheckData *check, Target *host) noexcept nogil:
+    """Count from nothing, and begin at the domain of the check."""
     check.lookups = check.void_lookups = 0
     check.record = NULL
     check.trouble = NULL
@@ -434,8 +485,23 @@ cdef int evaluate_held(CheckData *check, uint8_t *explanation) noexcept nogil:
     host.length = check.domain_length
     host.hash = check.domain_hash
     host.area = 0
+
+
+cdef int evaluate_held(CheckData *check, uint8_t *explanation) noexcept nogil:
+    """Evaluate the check over what its stores and its pins hold: its result, or MISSING.
+
+    The caller holds the lock of the store for reading. explanation has room for EXPLANATION_MAX
+    octets. check.record and check.trouble, if set, are borrowed: they live while the lock is held.
+    check.hot, if set, is a reference that belongs to the caller (policies.policy_settle takes it).
+    """
+    cdef uint8_t[NAME_ROOM] current
+    cdef Target host
+    cdef Event *event
+    cdef int result
+    begin_evaluation(check, &host)
     result = check_host(check, &host, current)
-    if result == RESULT_FAIL and check.record != NULL and check.record.explanation != NO_TERM:
+    if result == RESULT_FAIL and not check.no_explanation and check.record != NULL and (
+            check.record.explanation != NO_TERM):
         result = explain(check, check.record, &host, explanation)
         if result != MISSING:
             result = RESULT_FAIL

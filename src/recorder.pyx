@@ -96,22 +96,19 @@ cdef list answer_shown(const AnswerData *answer):
     if answer.status != STATUS_OK:
         return shown
     if answer.rrtype == TYPE_TXT:
-        for i in range(3):
-            if answer.scopes[i].record != NULL:
-                record = answer.scopes[i].record
-                record_text = (<const char *>record.text)[:record.text_length].decode("latin-1")
-                if record_text not in shown:
-                    shown.append(record_text)
+        for i in range(answer.record_count):
+            record = answer.payload.records[i]
+            shown.append((<const char *>record.text)[:record.text_length].decode("latin-1"))
         if not shown and answer.text != NULL:
             shown.append((<const char *>answer.text)[:answer.text_length].decode("latin-1"))
         return shown
     for i in range(count):
         if answer.rrtype == TYPE_A:
-            address.family, address.ip4 = FAMILY_IP4, answer.ip4[i]
+            address.family, address.ip4 = FAMILY_IP4, answer.payload.ip4[i]
         elif answer.rrtype == TYPE_AAAA:
-            address.family, address.ip6 = FAMILY_IP6, answer.ip6[i]
+            address.family, address.ip6 = FAMILY_IP6, answer.payload.ip6[i]
         else:
-            shown.append((<const char *>answer.names[i].octets)[:answer.names[i].length].decode("latin-1"))
+            shown.append((<const char *>answer.payload.names[i].octets)[:answer.payload.names[i].length].decode("latin-1"))
             continue
         shown.append((<const char *>text)[:address_write_readable(&address, text)].decode("ascii"))
     return shown

@@ -10,16 +10,23 @@ record, so that a broken record costs its parse once.
 
 from libc.stdint cimport uint8_t, uint16_t, uint32_t
 from libc.stdlib cimport free, malloc
-from libc.string cimport memcpy, memset
+from libc.string cimport memcmp, memcpy, memset
 
 from senderid_fast._core.cidr cimport u128
 from senderid_fast._core.tables cimport NO_TERM, Network, table_build
 from senderid_fast._core.macros cimport Piece
+from senderid_fast._core.names cimport name_key, sf_hash
 from senderid_fast._core.tokenizer cimport (
-    FAULT_NONE, FAULT_TOO_LONG, FAULT_VERSION, SCOPE_SPF, TERM_IP4, TERM_IP6, Parse, Spec, Table,
-    term_parse, version_parse,
+    FAULT_NONE, FAULT_TOO_LONG, FAULT_VERSION, NO_SPEC, SCOPE_SPF, TERM_ALL, TERM_EXP, TERM_IP4, TERM_IP6,
+    Parse, Spec, Table, term_parse, version_parse,
 )
 from senderid_fast._core.tokenizer cimport Term as TermData
+
+
+# The table of a family of which a run names no network: one range, no term.
+cdef uint32_t NOWHERE4 = 0
+cdef u128 NOWHERE6 = 0
+cdef uint16_t NOTHING = NO_TERM
 
 
 cdef inline size_t aligned(size_t size) noexcept nogil:
@@ -34,19 +41,76 @@ cdef void networks_of_run(const Network *all, int count, int *at, int end, Netwo
         n[0] += 1
 
 
+cdef int name_in_text(const Parse *parse, int index) noexcept nogil:
+    """Where the name of a term's literal domain-spec stands in the text as it is; -1: it has capitals,
+    or is none."""
+    cdef const TermData *term = &parse.terms[index]
+    cdef const Spec *spec = &parse.specs[term.spec]
+    cdef const uint8_t *start = parse.text + term.offset
+    cdef int i
+    if spec.name_length == 0:
+        return -1
+    for i in range(term.length - spec.name_length, 0, -1):
+        if memcmp(start + i, spec.name, spec.name_length) == 0:
+            return term.offset + i
+    return -1
+
+
+cdef size_t names_apart(const Parse *parse) noexcept nogil:
+    """Octets of the names that have to be kept beside the text."""
+    cdef size_t octets = 0
+    cdef int i
+    for i in range(parse.term_count):
+        if parse.terms[i].spec != NO_SPEC and parse.specs[parse.terms[i].spec].piece_count == 0:
+            if name_in_text(parse, i) < 0:
+                octets += parse.specs[parse.terms[i].spec].name_length
+    return octets
+
+
+cdef uint8_t uses_of(const RecordData *record) noexcept nogil:
+    cdef const TermData *term
+    cdef int i, uses = 0
+    for i in range(record.term_count):
+        term = &record.terms[i]
+        if term.kind == TERM_ALL or term.kind == TERM_IP4 or term.kind == TERM_IP6 or term.kind >= TERM_EXP:
+            continue
+        uses |= RECORD_ASKS
+        if term.spec == NO_SPEC or record.specs[term.spec].piece_count:
+            uses |= RECORD_BOUND
+    return <uint8_t>uses
+
+
+cdef void record_begin(RecordData *record, size_t size) noexcept nogil:
+    memset(record, 0, sizeof(RecordData))
+    record.refs = 1
+    record.size = <uint32_t>size
+
+
+cdef void record_set_text(RecordData *record, uint8_t *at, const uint8_t *text, size_t length) noexcept nogil:
+    memcpy(at, text, length)
+    record.text = at
+    record.text_length = <uint16_t>length
+    record.hash = sf_hash(at, length, name_key)
+
+
 cdef RecordData *record_build(Parse *parse, size_t length, size_t table_count, char *scratch) noexcept nogil:
     """One block with all that the parse found. NULL if there is no memory."""
     cdef size_t networks = parse.network4_count + parse.network6_count
-    cdef size_t header = aligned(sizeof(RecordData))
-    cdef size_t tables = aligned(table_count * sizeof(Table))
-    cdef size_t wide = (2 * parse.network6_count + table_count) * sizeof(u128)
-    cdef size_t narrow = (2 * parse.network4_count + table_count) * sizeof(uint32_t)
-    cdef size_t specs = aligned(parse.spec_count * sizeof(Spec))
+    cdef size_t header = sizeof(RecordData)
+    cdef size_t tables = table_count * sizeof(Table)
+    cdef size_t specs = parse.spec_count * sizeof(Spec)
+    # A family that no term names needs no table of its own, and nothing wide no alignment.
+    cdef size_t wide = (2 * parse.network6_count + table_count) * sizeof(u128) if parse.network6_count else 0
+    cdef size_t narrow = (2 * parse.network4_count + table_count) * sizeof(uint32_t) if parse.network4_count else 0
+    cdef size_t wide_at = header + tables + specs
     cdef size_t terms = parse.term_count * sizeof(TermData)
     cdef size_t pieces = parse.piece_count * sizeof(Piece)
     cdef size_t indexes = (2 * networks + 2 * table_count) * sizeof(uint16_t)
-    cdef size_t size = (header + tables + aligned(wide) + aligned(narrow) + specs + aligned(terms)
-                        + aligned(pieces) + aligned(indexes) + parse.names_length + length)
+    cdef size_t names = names_apart(parse)
+    cdef size_t size
+    if wide:
+        wide_at = aligned(wide_at)
+    size = wide_at + wide + narrow + terms + pieces + indexes + names + length
     cdef char *block = <char *>malloc(size)
     cdef RecordData *record = <RecordData *>block
     cdef Table *table
@@ -61,37 +125,40 @@ cdef RecordData *record_build(Parse *parse, size_t length, size_t table_count, c
     cdef int i, k, n, next4 = 0, next6 = 0
     if block == NULL:
         return NULL
-    memset(block, 0, header)
-    record.refs = 1
-    record.size = <uint32_t>size
+    record_begin(record, size)
     at = block + header
     record.tables = <const Table *>at
     at += tables
-    starts6 = <u128 *>at
-    at += aligned(wide)
-    starts4 = <uint32_t *>at
-    at += aligned(narrow)
     record.specs = <const Spec *>at
-    memcpy(at, parse.specs, parse.spec_count * sizeof(Spec))
-    at += specs
+    memcpy(at, parse.specs, specs)
+    at = block + wide_at
+    starts6 = <u128 *>at
+    at += wide
+    starts4 = <uint32_t *>at
+    at += narrow
     record.terms = <const TermData *>at
     memcpy(at, parse.terms, terms)
-    at += aligned(terms)
+    at += terms
     record.pieces = <const Piece *>at
     memcpy(at, parse.pieces, pieces)
-    at += aligned(pieces)
+    at += pieces
     places = <uint16_t *>at
-    at += aligned(indexes)
-    memcpy(at, parse.names, parse.names_length)
-    spec = <Spec *>record.specs
-    for i in range(parse.spec_count):
-        if spec[i].piece_count == 0:
-            spec[i].name = <const uint8_t *>at + (spec[i].name - parse.names)
-    at += parse.names_length
-    record.text = <const uint8_t *>at
-    memcpy(at, parse.text, length)
-    record.text_length = <uint32_t>length
+    at += indexes
+    record_set_text(record, <uint8_t *>at + names, parse.text, length)
+    for i in range(parse.term_count):
+        if record.terms[i].spec == NO_SPEC:
+            continue
+        spec = <Spec *>record.specs + record.terms[i].spec
+        if spec.piece_count == 0:
+            k = name_in_text(parse, i)
+            if k >= 0:
+                spec.name = record.text + k
+                continue
+            memcpy(at, spec.name, spec.name_length)
+            spec.name = <const uint8_t *>at
+            at += spec.name_length
     record.term_count = <uint16_t>parse.term_count
+    record.uses = uses_of(record)
     record.redirect = <uint16_t>parse.redirect
     record.explanation = <uint16_t>parse.explanation
     record.all = <uint16_t>parse.all
@@ -106,20 +173,25 @@ cdef RecordData *record_build(Parse *parse, size_t length, size_t table_count, c
         while i < parse.term_count and (record.terms[i].kind == TERM_IP4 or record.terms[i].kind == TERM_IP6):
             i += 1
         table.end = <uint16_t>i
+        table.count4 = table.count6 = 1
+        table.starts4, table.terms4 = &NOWHERE4, &NOTHING
+        table.starts6, table.terms6 = &NOWHERE6, &NOTHING
         networks_of_run(parse.networks4, parse.network4_count, &next4, i, run, &n)
-        table.count4 = table_build(run, n, 0xFFFFFFFF, starts, places, ends)
-        table.terms4 = places
-        places += table.count4
-        table.starts4 = starts4
-        for n in range(table.count4):
-            starts4[n] = <uint32_t>starts[n]
-        starts4 += table.count4
+        if n:
+            table.count4 = table_build(run, n, 0xFFFFFFFF, starts, places, ends)
+            table.terms4 = places
+            places += table.count4
+            table.starts4 = starts4
+            for n in range(table.count4):
+                starts4[n] = <uint32_t>starts[n]
+            starts4 += table.count4
         networks_of_run(parse.networks6, parse.network6_count, &next6, i, run, &n)
-        table.count6 = table_build(run, n, ~<u128>0, starts6, places, ends)
-        table.terms6 = places
-        places += table.count6
-        table.starts6 = starts6
-        starts6 += table.count6
+        if n:
+            table.count6 = table_build(run, n, ~<u128>0, starts6, places, ends)
+            table.terms6 = places
+            places += table.count6
+            table.starts6 = starts6
+            starts6 += table.count6
     return record
 
 
@@ -128,13 +200,9 @@ cdef RecordData *record_broken(const uint8_t *text, size_t length) noexcept nogi
     cdef RecordData *record = <RecordData *>block
     if block == NULL:
         return NULL
-    memset(block, 0, sizeof(RecordData))
-    record.refs = 1
-    record.size = <uint32_t>(sizeof(RecordData) + length)
+    record_begin(record, sizeof(RecordData) + length)
     record.redirect = record.explanation = record.all = NO_TERM
-    record.text = <const uint8_t *>(block + sizeof(RecordData))
-    memcpy(block + sizeof(RecordData), text, length)
-    record.text_length = <uint32_t>length
+    record_set_text(record, <uint8_t *>(block + sizeof(RecordData)), text, length)
     return record
 
 
@@ -199,7 +267,7 @@ cdef RecordData *record_parse(const uint8_t *text, size_t length) noexcept nogil
         record = record_broken(text, length)
         if record != NULL:
             record.error = <uint8_t>error
-            record.error_offset = <uint32_t>parse.error_offset
+            record.error_offset = <uint16_t>parse.error_offset
     else:
         record = record_build(&parse, length, tables, scratch + 2 * networks_size)
     if record != NULL:

@@ -62,52 +62,82 @@ cdef int table_build(Network *networks, int count, u128 most, u128 *starts, uint
     return n
 
 
-cdef int table_find4(const uint32_t *starts, const uint16_t *terms, int count, uint32_t ip) noexcept nogil:
-    """The term of the range that ip is in, or NO_TERM."""
+cdef int range_of4(const uint32_t *starts, int count, uint32_t ip) noexcept nogil:
+    """Which range ip is in; the first starts at 0."""
     cdef const uint32_t *base = starts
     cdef int half
     while count > 1:
         half = count >> 1
         base += half if base[half] <= ip else 0
         count -= half
-    return terms[base - starts]
+    return <int>(base - starts)
 
 
-cdef int table_find6(const u128 *starts, const uint16_t *terms, int count, u128 ip) noexcept nogil:
+cdef int range_of6(const u128 *starts, int count, u128 ip) noexcept nogil:
     cdef const u128 *base = starts
     cdef int half
     while count > 1:
         half = count >> 1
         base += half if base[half] <= ip else 0
         count -= half
-    return terms[base - starts]
+    return <int>(base - starts)
+
+
+cdef int sorted4_first(const uint32_t *addresses, int count, uint32_t first) noexcept nogil:
+    """The index of the first of the sorted addresses that is not below first; count if there is none."""
+    cdef int low = 0, high = count, middle
+    while low < high:
+        middle = (low + high) >> 1
+        if addresses[middle] < first:
+            low = middle + 1
+        else:
+            high = middle
+    return low
+
+
+cdef int sorted6_first(const u128 *addresses, int count, u128 first) noexcept nogil:
+    cdef int low = 0, high = count, middle
+    while low < high:
+        middle = (low + high) >> 1
+        if addresses[middle] < first:
+            low = middle + 1
+        else:
+            high = middle
+    return low
 
 
 cdef bint sorted4_match(const uint32_t *addresses, int count, uint32_t ip, int prefix) noexcept nogil:
     """Whether one of the sorted addresses has the same first prefix bits as ip (RFC 7208 5)."""
     cdef uint32_t mask = ip4_mask(prefix)
-    cdef uint32_t first = ip & mask
-    cdef int low = 0, high = count, middle
-    while low < high:
-        middle = (low + high) >> 1
-        if addresses[middle] < first:
-            low = middle + 1
-        else:
-            high = middle
-    return low < count and (addresses[low] & mask) == first
+    cdef int at = sorted4_first(addresses, count, ip & mask)
+    return at < count and (addresses[at] & mask) == (ip & mask)
 
 
 cdef bint sorted6_match(const u128 *addresses, int count, u128 ip, int prefix) noexcept nogil:
     cdef u128 mask = ip6_mask(prefix)
-    cdef u128 first = ip & mask
-    cdef int low = 0, high = count, middle
-    while low < high:
-        middle = (low + high) >> 1
-        if addresses[middle] < first:
-            low = middle + 1
-        else:
-            high = middle
-    return low < count and (addresses[low] & mask) == first
+    cdef int at = sorted6_first(addresses, count, ip & mask)
+    return at < count and (addresses[at] & mask) == (ip & mask)
+
+
+cdef u128 sorted4_last(const uint32_t *addresses, int count, uint32_t ip, int prefix) noexcept nogil:
+    """The last address behind ip for which sorted4_match says the same, if all between do."""
+    cdef uint32_t mask = ip4_mask(prefix)
+    cdef int at = sorted4_first(addresses, count, ip & mask)
+    if at == count:
+        return <u128><uint32_t>0xFFFFFFFF
+    if (addresses[at] & mask) == (ip & mask):
+        return <u128>(ip | ~mask)
+    return <u128>((addresses[at] & mask) - 1)
+
+
+cdef u128 sorted6_last(const u128 *addresses, int count, u128 ip, int prefix) noexcept nogil:
+    cdef u128 mask = ip6_mask(prefix)
+    cdef int at = sorted6_first(addresses, count, ip & mask)
+    if at == count:
+        return ~<u128>0
+    if (addresses[at] & mask) == (ip & mask):
+        return ip | ~mask
+    return (addresses[at] & mask) - 1
 
 
 def first_match(list networks not None, ip):
@@ -136,7 +166,7 @@ def first_match(list networks not None, ip):
             entries[i].last = (entries[i].first | ~mask) & most
             entries[i].term = <uint16_t>i
         n = table_build(entries, count, most, starts, terms, starts + 2 * count + 1)
-        term = table_find6(starts, terms, n, whole(ip, wide))
+        term = terms[range_of6(starts, n, whole(ip, wide))]
         return None if term == NO_TERM else term
     finally:
         free(entries)

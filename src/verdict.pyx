@@ -8,7 +8,7 @@ cimport cython
 from libc.stdint cimport uint8_t
 from libc.string cimport memcmp
 
-from senderid_fast._core.answerdata cimport answer_release
+from senderid_fast._core.answerdata cimport answer_name, answer_release
 from senderid_fast._core.asking cimport REASON_NO_PRA, REASON_SYNTAX_ERROR, CheckData
 from senderid_fast._core.identities cimport (
     MAILBOX_MAX, Identity, identity_of_domain, identity_of_helo, identity_of_mail_from, identity_of_pra,
@@ -256,7 +256,7 @@ cdef class Verdict:
         if self._target is not None:
             words["target"] = shown(self._target)
         if self.trouble != NULL:
-            name = shown((<const char *>self.trouble.name)[:self.trouble.name_length])
+            name = shown((<const char *>answer_name(self.trouble))[:self.trouble.name_length])
             words["question"] = f"{name} {RRType(self.trouble.rrtype)}"
             because = shown_words((<const char *>self.trouble.text)[:self.trouble.text_length])
             if self.mechanism:

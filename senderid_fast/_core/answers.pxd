@@ -1,7 +1,9 @@
 # The store that keeps answers.
-from libc.stdint cimport int64_t, uint8_t, uint64_t
+from libc.stdint cimport int64_t, uint8_t, uint32_t, uint64_t
 
 from senderid_fast._core.answerdata cimport AnswerData
+from senderid_fast._core.policydata cimport PolicyData
+from senderid_fast._core.records cimport RecordData
 
 cdef extern from *:
     """
@@ -56,16 +58,33 @@ ctypedef struct Area:
     size_t octets
     size_t limit
 
+cdef enum:
+    GROUNDS = 1024            # counters of what policy tables stand on
+
 ctypedef struct StoreData:
     sf_lock lock
     Area[2] areas             # 0: policies and what they name; 1: names made for one message
+    RecordData **records      # by their text: held once, however many names have them
+    size_t record_mask
+    size_t record_count
+    bint shares_records
     uint64_t evicted
     uint64_t expired
     uint64_t stored
     uint64_t refused          # for their size
+    uint32_t heat_for_table   # evaluations after which a table is made; 0: never
+    size_t tables             # policy tables, and their octets
+    size_t table_octets
+    uint64_t tables_made
+    uint32_t changes          # of the counters below, all together
+    uint32_t[GROUNDS] grounds # how often an answer that tables stand on went, by its hash
 
 cdef AnswerData *store_find(StoreData *store, int area, uint64_t hash, int rrtype, const uint8_t *name,
                             int length, int64_t now) noexcept nogil
+cdef bint policy_is_good(const StoreData *store, PolicyData *policy, int64_t now) noexcept nogil
+cdef uint32_t ground_of(const StoreData *store, uint64_t hash) noexcept nogil
+cdef bint policy_keep(StoreData *store, AnswerData *answer, int scope, bint bound, PolicyData *policy,
+                      int64_t now) noexcept nogil
 
 cdef class AnswerStore:
     cdef StoreData data

@@ -1,9 +1,9 @@
 # A check: what is asked, what has been counted, what came of it.
-from libc.stdint cimport int64_t, uint8_t, uint16_t, uint64_t
+from libc.stdint cimport int64_t, uint8_t, uint32_t, uint64_t
 
 from senderid_fast._core.answerdata cimport AnswerData
 from senderid_fast._core.answers cimport StoreData
-from senderid_fast._core.cidr cimport Address
+from senderid_fast._core.cidr cimport Address, u128
 from senderid_fast._core.macros cimport MacroValues
 from senderid_fast._core.recorder cimport Event, Recorder
 from senderid_fast._core.records cimport RecordData
@@ -45,6 +45,9 @@ cdef enum ReasonNumber:
 cdef enum:
     MISSING = -1            # instead of a result: an answer is not known yet
     NAME_ROOM = 256
+    WALK_GROUNDS = 128      # answers that a policy table can stand on
+    CLOSURE_MOST = 4096     # questions, and terms, of one closure
+    VISITS_MOST = 4096      # included hosts in one; ten look-ups lead to 1,023 at most
     SCOPE_NUMBER_PRA = 2    # position in results.Scope
 
 # What becomes of a term (RFC 7208 4.6.2).
@@ -67,6 +70,39 @@ ctypedef struct QuestionData:
     int area
     uint8_t[NAME_ROOM] name
 
+# A walk over the addresses of a policy (policies.pyx): what one evaluation says is good for all
+# addresses from the client's to last.
+ctypedef struct Walk:
+    u128 last
+    int64_t expires         # of the first answer to expire among those that were used
+    uint64_t[WALK_GROUNDS] grounds      # hashes of these answers
+    uint32_t stamp          # of the grounds, when each was used first
+    int ground_count
+    int asked               # questions, over all evaluations
+    bint bound              # another host with the same record would come to something else
+    bint unknown            # stopped at an answer that is not known, or is an error
+    bint full               # there was no room for all grounds: no table
+
+# A term whose name depends on the message, met by a closure.
+ctypedef struct OpenTerm:
+    RecordData *record      # retained
+    int term
+    int host_length
+    uint8_t[NAME_ROOM] host
+
+# What the policies of a domain can lead to (closures.pyx): questions without an answer, and terms
+# that need a message.
+ctypedef struct Closure:
+    QuestionData *questions
+    OpenTerm *terms
+    int question_count
+    int question_room
+    int term_count
+    int term_room
+    int depth               # of includes
+    int visits              # of included hosts
+    bint full               # there were too many, or no memory
+
 # One check. Pointers are borrowed; the caller keeps what they point to.
 ctypedef struct CheckData:
     # what is asked
@@ -77,6 +113,8 @@ ctypedef struct CheckData:
     AnswerData **pins       # answers fetched for this check, good whatever their time to live
     StoreData *fetched      # the same for many checks that run together (columns.pyx); NULL: none
     Recorder *recorder      # NULL but in a trace
+    Walk *walk              # NULL but while a policy table is made
+    Closure *closure        # NULL but while questions are collected: every term as if none matched
     int64_t now
     uint64_t domain_hash
     int pin_count
@@ -84,6 +122,7 @@ ctypedef struct CheckData:
     int scope               # position of results.Scope
     bint plain_for_pra      # RFC 4406 4.4: v=spf1 may stand in for scope pra
     bint local_is_ascii     # RFC 8616 4
+    bint no_explanation     # exp= is not wanted: it is not asked for
     uint8_t[NAME_ROOM] domain
     # what came of it
     int result
@@ -121,13 +160,15 @@ cdef enum AskOutcome:
 
 cdef Event *note(CheckData *check, int kind, RecordData *record, int term) noexcept nogil
 cdef int ask(CheckData *check, int rrtype, const Target *target, AnswerData **answer) noexcept nogil
+cdef void closure_term(CheckData *check, RecordData *record, int term, const Target *host) noexcept nogil
+cdef void walk_ground(CheckData *check, uint64_t hash) noexcept nogil
 cdef int throw(CheckData *check, int result, int reason, RecordData *record, int term,
                const Target *host) noexcept nogil
 cdef int throw_dns_error(CheckData *check, AnswerData *answer, RecordData *record, int term,
                          const Target *host) noexcept nogil
 cdef int spend_lookup(CheckData *check, RecordData *record, int term, const Target *host) noexcept nogil
 cdef int spend_void(CheckData *check, RecordData *record, int term, const Target *host) noexcept nogil
-cdef bint holds(const CheckData *check, const AnswerData *answer, int prefix4, int prefix6) noexcept nogil
+cdef bint holds(CheckData *check, const AnswerData *answer, int prefix4, int prefix6) noexcept nogil
 cdef int validate_name(CheckData *check, const Target *wanted, bint any_name, Target *validated,
                        AnswerData **pointers, int *empty) noexcept nogil
 cdef int set_validated(CheckData *check, const Target *host) noexcept nogil

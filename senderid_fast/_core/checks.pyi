@@ -27,6 +27,8 @@ class Evaluator:
     epoch: int
     @property
     def store(self) -> AnswerStore: ...
+    @property
+    def limits(self) -> tuple[Any, ...]: ...
     def __init__(
         self,
         store: AnswerStore,

@@ -1,5 +1,5 @@
 # A record, read once and never changed: the form in which the store keeps it.
-from libc.stdint cimport uint8_t, uint16_t, uint32_t
+from libc.stdint cimport uint8_t, uint16_t, uint32_t, uint64_t
 
 from senderid_fast._core.macros cimport Piece
 from senderid_fast._core.tokenizer cimport Spec, Table
@@ -16,25 +16,34 @@ cdef extern from *:
     void sf_retain(int *refs) noexcept nogil
     int sf_release(int *refs) noexcept nogil
 
-# One block of memory, never changed after it is made.
+# One block of memory. Its first part belongs to the store that holds it (answers.pyx), and changes;
+# the rest never does after it is made.
 ctypedef struct RecordData:
     int refs
+    uint32_t holders        # answers of the store that have this record; changed under its lock
+    void *policies          # PolicyData of every host with this record, changed under the lock
+    uint32_t heat           # evaluations without a table
     uint32_t size           # octets of the block
-    uint32_t error_offset
-    uint8_t error           # SyntaxFault; FAULT_NONE: the record can be used
-    uint8_t version         # 1: v=spf1, 2: spf2.x, 0: none of them (only by record_parse of a stranger's text)
-    uint8_t scopes          # ScopeBit
-    uint8_t reserved
-    uint16_t term_count
-    uint16_t redirect       # index of the term, or NO_TERM
-    uint16_t explanation
-    uint16_t all            # the first "all"
-    uint32_t text_length
+    uint64_t hash           # of the text
     const uint8_t *text
     const TermData *terms
     const Spec *specs
     const Piece *pieces
     const Table *tables
+    uint16_t text_length
+    uint16_t error_offset
+    uint16_t term_count
+    uint16_t redirect       # index of the term, or NO_TERM
+    uint16_t explanation
+    uint16_t all            # the first "all"
+    uint8_t error           # SyntaxFault; FAULT_NONE: the record can be used
+    uint8_t version         # 1: v=spf1, 2: spf2.x, 0: none of them (only by record_parse of a stranger's text)
+    uint8_t scopes          # ScopeBit
+    uint8_t uses            # RecordUse
+
+cdef enum RecordUse:
+    RECORD_ASKS = 1         # has terms that ask DNS
+    RECORD_BOUND = 2        # says something else for another host: a or mx without a name, macros
 
 cdef enum:
     RECORD_MAX = 0xFFFF     # octets: what a DNS message can hold

@@ -14,7 +14,9 @@ cdef enum:
 
 cdef int table_build(Network *networks, int count, u128 most, u128 *starts, uint16_t *terms,
                      u128 *ends) noexcept nogil
-cdef int table_find4(const uint32_t *starts, const uint16_t *terms, int count, uint32_t ip) noexcept nogil
-cdef int table_find6(const u128 *starts, const uint16_t *terms, int count, u128 ip) noexcept nogil
+cdef int range_of4(const uint32_t *starts, int count, uint32_t ip) noexcept nogil
+cdef int range_of6(const u128 *starts, int count, u128 ip) noexcept nogil
 cdef bint sorted4_match(const uint32_t *addresses, int count, uint32_t ip, int prefix) noexcept nogil
 cdef bint sorted6_match(const u128 *addresses, int count, u128 ip, int prefix) noexcept nogil
+cdef u128 sorted4_last(const uint32_t *addresses, int count, uint32_t ip, int prefix) noexcept nogil
+cdef u128 sorted6_last(const u128 *addresses, int count, u128 ip, int prefix) noexcept nogil
