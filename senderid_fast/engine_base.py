@@ -237,14 +237,14 @@ class EngineBase(ABC):
     def answers(self) -> AnswerSet:
         """The answers that are kept now, as data; each with its time to live and when it came.
 
-        Of several TXT records at a name those are told that the store keeps. Raises
+        They are told as far as they matter to a check: TXT records that no check looks at are
+        empty, and addresses are in order. Raises
         MissingExtraError if pyarrow is not installed.
         """
         from senderid_fast.answersets.stores import answers_in
 
         now = monotonic_ns()
-        store: Any = self._store
-        return answers_in(store.export(now), time_ns() - now)
+        return answers_in(self._store.export(now), time_ns() - now)
 
     def load(self, answers: object, *, keep_expired: bool = False) -> int:
         """Keep these answers, and return how many were taken: those that are not over.

@@ -17,11 +17,10 @@ if TYPE_CHECKING:
     from senderid_fast._core.answers import AnswerStore
     from senderid_fast.settings import Settings
 
-    Exported = tuple[str, int, int, int, int, tuple[Any, ...]]
+    Exported = tuple[str, RRType, Status, int, int, tuple[Any, ...]]
 
 __all__ = ["answers_in", "put_answers"]
 
-_STATUSES = tuple(Status)
 _BEGIN = datetime(1970, 1, 1, tzinfo=UTC)
 
 
@@ -37,10 +36,10 @@ def _timed(
     exported: Iterable[Exported], epoch: int
 ) -> Iterator[tuple[Question, Answer, datetime | None]]:
     for name, rrtype, status, expires, ttl, records in exported:
-        answer = Answer(_STATUSES[status], records, ttl)
+        answer = Answer(status, records, ttl)
         over = max((epoch + expires) // 1000, 0)  # microseconds
         fetched_at = _BEGIN + timedelta(microseconds=max(over - ttl * 1_000_000, 0))
-        yield Question(name, RRType(rrtype)), answer, fetched_at
+        yield Question(name, rrtype), answer, fetched_at
 
 
 def put_answers(

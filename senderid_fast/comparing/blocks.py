@@ -95,6 +95,8 @@ def plain(block: pa.RecordBatch, name: str, side: str) -> Any:
     column = block.column(places[0])
     if pa.types.is_dictionary(column.type):
         column = column.dictionary_decode()
+    if pa.types.is_null(column.type):
+        column = column.cast(pa.utf8())  # nothing in it says what it is
     return column
 
 

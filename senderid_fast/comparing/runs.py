@@ -99,7 +99,7 @@ def compare_answers(
 
 def _check_batch(engine: Engine, block: pa.RecordBatch) -> Any:
     either: Any = engine
-    return either.check_batch(block)
+    return either.check_batch(block, answers=engine.settings.resolver)
 
 
 class _Comparer:
