@@ -164,7 +164,8 @@ def _lines(found: Comparison) -> Iterator[str]:
         yield f"{NAMES[identity]:<11}  before       after"
         for each in transitions:
             mark = "" if each.before == each.after else "  changed"
-            yield f"{each.rows:>11,}  {each.before or '-':<9} -> {each.after or '-':<9}{mark}".rstrip()
+            said = f"{each.before or '-':<9} -> {each.after or '-':<9}{mark}"
+            yield f"{each.rows:>11,}  {said}".rstrip()
     if found.domains:
         yield ""
         yield f"changes by domain{' (counts are approximate)' if found.domains_error else ''}"

@@ -125,7 +125,7 @@ GOOD = run_of(5, 1)
         (run_of(5, 1, helo=[None, None, "h2", "h3", "h4"]), "row 1: column helo is 'h1' before"),
         (
             run_of(5, 1, spf_result=["pass"] * 3 + ["odd", "x"]),
-            "after: row 3: .* 'odd' is no result",
+            "after: row 3: .* 'odd' is no",
         ),
         (run_of(5, 1, spf_result=[1] * 5), "row 0: .* '1' is no result"),
         (run_of(5, 1, spf_result=[[1]] * 5), "after: column spf_result must be text"),
