@@ -210,3 +210,7 @@ def test_check_batch_is_what_checks() -> None:
     by_columns = compare_answers(ROWS, saved, after)
     assert by_columns == compare_answers(ROWS, saved, after, check=check)
     assert by_columns.changed == 2
+    lacking = publish(saved, ['a.example TXT "v=spf1 mx -all"'])
+    by_columns = compare_answers(ROWS, saved, lacking)
+    assert by_columns == compare_answers(ROWS, saved, lacking, check=check)
+    assert {each.after.result for each in by_columns.examples} == {"temperror"}
