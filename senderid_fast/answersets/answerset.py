@@ -15,6 +15,7 @@ from senderid_fast.answersets.checking import BadRow, checked_batch, checked_tab
 from senderid_fast.answersets.schema import (
     BATCH_ROWS,
     Row,
+    answer_of,
     answers_schema,
     arrow,
     batch_of,
@@ -141,7 +142,11 @@ class AnswerSet:
         at = self._find(question)
         if at is None:
             return None
-        return next(rows_of(self._table.slice(at, 1)))[1]
+        status, ttl, records, detail = (
+            self._table.column(field)[at].as_py()
+            for field in ("status", "ttl", "records", "detail")
+        )
+        return answer_of(RRType(question.rrtype), status, ttl, records, detail or "")
 
     def resolve(self, question: Question, timeout: float = 0.0) -> Answer:
         """The answer to ``question``; ``timeout`` is not needed."""
@@ -172,20 +177,21 @@ class AnswerSet:
     def _find(self, question: Question) -> int | None:
         """The row of a question, by bisection: the table is in order."""
         try:
-            wanted = normal_name(question.name), RRType(question.rrtype).name
+            name, kind = normal_name(question.name), RRType(question.rrtype).name
         except UnicodeEncodeError:  # a character above U+00FF: not the name of anything here
             return None
-        low, high = 0, len(self._names)
+        names, end = self._names, len(self._names)
+        low, high = 0, end
         while low < high:
             middle = (low + high) // 2
-            if (self._names[middle].as_py(), self._types[middle].as_py()) < wanted:
+            if names[middle].as_py() < name:
                 low = middle + 1
             else:
                 high = middle
-        if low < len(self._names):
-            found = self._names[low].as_py(), self._types[low].as_py()
-            if found == wanted:
+        while low < end and names[low].as_py() == name:  # one row for each type
+            if self._types[low].as_py() == kind:
                 return low
+            low += 1
         return None
 
     def __contains__(self, question: object) -> bool:
