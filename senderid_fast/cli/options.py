@@ -43,6 +43,8 @@ OPTION_OF_FIELD = {
     "nameservers": "--server",
     "seconds": "--timeout",
     "lookups": "--lookups",
+    "examples": "--examples",
+    "publish": "--publish",
     "void_lookups": "--void-lookups",
     "authserv_id": "--authserv-id",
 }
