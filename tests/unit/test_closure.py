@@ -13,9 +13,7 @@ import senderid_fast as sf
 END = "-all exp=why.example"
 ZONE: dict[str, list[Any]] = {
     "a.example": [
-        {
-            "TXT": "v=spf1 a:h.example mx include:p.example exists:%{i}.l.example -all exp=why.example"
-        },
+        {"TXT": ["v=spf1 a:h.example mx include:p.example exists:%{i}.l.example ", END]},
         {"MX": [10, "m1.example"]},
         {"MX": [20, "m2.example"]},
         {"A": "192.0.2.9"},
