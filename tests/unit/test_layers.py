@@ -30,7 +30,7 @@ ALLOWED: dict[str, set[str]] = {
     "cache": WORDS | {"cache", "_core"},
     "tracing": WORDS | {"_core"},
     "messages": {"_core"},
-    "rows": WORDS | {"rows", "receiver"},
+    "rows": WORDS | {"_core", "rows", "receiver"},
     "answersets": WORDS | {"_core", "resolver", "settings"},
     "batch": WORDS | {"_core", "settings", "answersets"},
     "engine_base": WORDS

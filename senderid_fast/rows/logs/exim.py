@@ -3,7 +3,7 @@
 What may live here: the lines of Exim that tell who a client is.
 
     2026-01-01 00:00:00 1vb1Aa-000000001Ab-0001 <= user@example.com H=host (helo) [192.0.2.1]:25 ...
-    2026-01-01 00:00:00 H=(helo) [192.0.2.1] F=<user@example.com> rejected RCPT <bob@example.org>: ...
+    2026-01-01 00:00:00 H=(helo) [192.0.2.1] F=<user@example.com> rejected RCPT <bob@example.org>:
 
 Each is a row at once. Everything up to the address is read by a grammar, blank by blank, so that no
 text of the client can take its place.
@@ -34,7 +34,9 @@ _HEAD = (
     rb"(?:\[\d{1,10}\] )?"
 )
 # Up to Exim 4.96 and since.
-_ID = rb"([0-9A-Za-z]{6}-[0-9A-Za-z]{6}-[0-9A-Za-z]{2}|[0-9A-Za-z]{6}-[0-9A-Za-z]{11}-[0-9A-Za-z]{4})"
+_ID = (
+    rb"([0-9A-Za-z]{6}-[0-9A-Za-z]{6}-[0-9A-Za-z]{2}|[0-9A-Za-z]{6}-[0-9A-Za-z]{11}-[0-9A-Za-z]{4})"
+)
 # The name in DNS, HELO in parentheses if it is another, and the address with its port.
 _HOST = (
     rb"(?:DS )?H=(?:([^\s()\[\]]{1,255}) )?(?:\(([^()]{0,1024})\) )?\["
@@ -45,10 +47,13 @@ _KNOWN = re.compile(
     _HEAD
     + rb"(?:"
     + _ID
-    + rb" |(?:DS )?H=|exim \d|exim x|Start queue run|End queue run|SMTP (?:call|connection|protocol|command)"
-    rb"|no (?:host name|IP address) found|[\w.-]{1,64} authenticator failed|TLS error|unexpected disconn)"
+    + rb" |(?:DS )?H=|exim [\dx]|(?:Start|End) queue run|SMTP (?:call|connection|protocol|command)"
+    rb"|no (?:host name|IP address) found|[\w.-]{1,64} authenticator failed|TLS error"
+    rb"|unexpected disconn)"
 )
-_ARRIVAL = re.compile(_HEAD + _ID + rb" (?:<=|\(=) (<>|" + LOCAL_PART + rb")(?: R=\S{1,64})?(?= |\Z)")
+_ARRIVAL = re.compile(
+    _HEAD + _ID + rb" (?:<=|\(=) (<>|" + LOCAL_PART + rb")(?: R=\S{1,64})?(?= |\Z)"
+)
 _ARRIVAL_HOST = re.compile(rb" " + _HOST)
 _SENDER = rb"F=<?(" + LOCAL_PART + rb")>?"
 _VALUE = rb'(?:"(?:[^"\\]|\\.)*+"|\S*+)'
@@ -70,7 +75,7 @@ class EximReader:
 
     def knows(self, line: bytes) -> bool:
         found = _KNOWN.match(line)
-        return found is not None and (found[1] or found[2] or b" exim" in line[: found.end()])
+        return found is not None and (found[1] or found[2]) is not None
 
     def read(self, lines: list[bytes], at: int, number: int, rows: list[LogRow], most: int) -> int:
         start = at
@@ -98,11 +103,17 @@ class EximReader:
                 return
         by_syslog, own, queue_id, mail_from = found.groups()
         row = LogRow(
-            own or by_syslog or b"", queue_id, None, None, b"" if mail_from == b"<>" else mail_from,
+            own or by_syslog or b"",
+            queue_id,
+            None,
+            None,
+            b"" if mail_from == b"<>" else mail_from,
             number,
         )
         if host is None:
-            rows.append(row._replace(reason=unreadable(number, found.end() + 4, line[found.end() + 3:])))
+            rows.append(
+                row._replace(reason=unreadable(number, found.end() + 4, line[found.end() + 3 :]))
+            )
             return
         name, helo, literal = host.groups()
         ip = address_of(literal)

@@ -6,8 +6,9 @@ What may live here: the lines of Postfix that tell who a client is, and how they
     qmgr[2]: 4QZ1: from=<user@example.com>, size=...        the row
     smtpd[1]: NOQUEUE: reject: RCPT from host[192.0.2.1]: ...; from=<...> to=<...> ... helo=<...>
 
-The last is a row at once. Only what Postfix itself saw is taken for an address: behind "client=" and
-"orig_client=", and the first behind the command that was refused. What follows may hold anything.
+The last is a row at once. Only what Postfix itself saw is taken for an address: behind "client="
+and "orig_client=", and the first behind the command that was refused. What follows may hold
+anything.
 """
 
 from __future__ import annotations
@@ -21,6 +22,7 @@ from senderid_fast.rows.logs.syslog import (
     HEAD,
     HELO_MOST,
     LITERAL,
+    Known,
     Pending,
     address_of,
     unreadable,
@@ -29,9 +31,7 @@ from senderid_fast.rows.logs.syslog import (
 __all__ = ["open_postfix"]
 
 
-def open_postfix(
-    path: str, *, place: Place | None = None, batch_rows: int = 65_536
-) -> RowSource:
+def open_postfix(path: str, *, place: Place | None = None, batch_rows: int = 65_536) -> RowSource:
     """The rows of a log of Postfix, from a place on. Raises RowsError, MissingExtraError."""
     return LogSource(path, PostfixReader(), place, batch_rows)
 
@@ -83,7 +83,7 @@ class PostfixReader:
 
     def __init__(self) -> None:
         self.counts = {"no_client": 0, "no_identity": 0, "pushed_out": 0}
-        self._pending = Pending()  # by host and queue id: ip, helo, reason
+        self._pending = Pending()  # by host and queue id
 
     def knows(self, line: bytes) -> bool:
         return _KNOWN.match(line) is not None
@@ -117,19 +117,20 @@ class PostfixReader:
             self.counts["no_client"] += 1
             return
         ip, helo, reason = known
-        rows.append(LogRow(time, queue_id, ip, helo, mail_from, number, reason or ""))  # type: ignore[arg-type]
+        rows.append(LogRow(time, queue_id, ip, helo, mail_from, number, reason))
 
     def _client(self, line: bytes, number: int) -> None:
         found = _CLIENT.match(line)
         if found is None or found[4] == b"NOQUEUE":
             return
-        original = _ORIGINAL_CLIENT.search(line, found.end()) if b"orig_c" in line else None
-        literal, column = (found[5], found.start(5)) if original is None else (
-            original[1], original.start(1)
-        )
+        literal, column = found[5], found.start(5)
+        if b", orig_client=" in line:
+            original = _ORIGINAL_CLIENT.search(line, found.end())
+            if original is not None:
+                literal, column = original[1], original.start(1)
         ip = address_of(literal)
-        reason = None if ip is not None else unreadable(number, column + 1, literal)
-        self._pending.put(b"%s %s" % (found[2], found[4]), (ip, None, reason))
+        reason = "" if ip is not None else unreadable(number, column + 1, literal)
+        self._pending.put(b"%s %s" % (found[2], found[4]), Known(ip, None, reason))
 
     def _session(self, line: bytes, number: int, rows: list[LogRow]) -> None:
         found = _SESSION.match(line)
@@ -145,32 +146,27 @@ class PostfixReader:
         key = b"%s %s" % (host, queue_id)
         known = self._pending.get(key)
         if known is not None and helo is not None:
-            known = (known[0], helo[:HELO_MOST], known[2])
+            known = known._replace(helo=helo[:HELO_MOST])
             self._pending.put(key, known)
         if action not in _REFUSED:
             return
         if known is not None and (command is None or command == _AT_END):
             self._pending.pop(key)
-        self._refused(
-            LogRow(time, None if queue_id == b"NOQUEUE" else queue_id, None, helo, mail_from, number),
-            literal, found.start(7), known, rows,
-        )
-
-    def _refused(self, row: LogRow, literal: bytes | None, column: int, known: tuple[str | bytes | None, ...] | None, rows: list[LogRow]) -> None:
-        if row.helo is None and row.mail_from is None:
-            self.counts["no_identity"] += 1
-        elif literal is not None:
+        if literal is not None:
             ip = address_of(literal)
-            reason = "" if ip is not None else unreadable(row.line, column + 1, literal)
-            rows.append(row._replace(ip=ip, reason=reason))
-        elif known is not None:
-            rows.append(row._replace(ip=known[0], reason=known[2] or ""))  # type: ignore[arg-type]
-        else:
+            reason = "" if ip is not None else unreadable(number, found.start(7) + 1, literal)
+            known = Known(ip, helo, reason)
+        if known is None:
             self.counts["no_client"] += 1
+        elif helo is None and mail_from is None:
+            self.counts["no_identity"] += 1
+        else:
+            name = None if queue_id == b"NOQUEUE" else queue_id
+            rows.append(LogRow(time, name, known.ip, helo, mail_from, number, known.reason))
 
     def state(self) -> str:
         return self._pending.state()
 
     def restore(self, state: str) -> None:
-        self._pending.restore(state, 3)
+        self._pending.restore(state)
         self._pending.pushed_out = self.counts["pushed_out"]

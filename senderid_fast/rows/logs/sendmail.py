@@ -3,7 +3,7 @@
 What may live here: the lines of Sendmail that tell who a client is.
 
     sm-mta[1]: 4QZ1...: from=<user@example.com>, size=..., relay=host [192.0.2.1] (may be forged)
-    sm-mta[1]: 4QZ1...: ruleset=check_mail, arg1=<user@example.com>, relay=host [192.0.2.1], reject=...
+    sm-mta[1]: 4QZ1...: ruleset=check_mail, arg1=<user@example.com>, relay=[192.0.2.1], reject=...
 
 Each is a row at once. HELO is in none of them. The relay stands at the end of the first: what is
 before it (the message-id) is the sender's.
@@ -39,7 +39,12 @@ _KNOWN = re.compile(
 _PATH = rb"(?:<(" + LOCAL_PART + rb")>|(" + LOCAL_PART.replace(rb"\s", rb"\s,") + rb"))"
 _FROM = re.compile(HEAD + _PROGRAM + _QUEUE_ID + rb"from=" + _PATH + rb", size=")
 _REFUSED = re.compile(
-    HEAD + _PROGRAM + rb"(?:" + _QUEUE_ID + rb")?ruleset=check_mail, arg1=" + _PATH
+    HEAD
+    + _PROGRAM
+    + rb"(?:"
+    + _QUEUE_ID
+    + rb")?ruleset=check_mail, arg1="
+    + _PATH
     + rb"(?:, arg2=\S{0,255})?(?=, relay=)"
 )
 _RELAY = rb", relay=(?:[^\s\[\]]{1,512} )?\[" + LITERAL + rb"\](?: \(may be forged\))?"

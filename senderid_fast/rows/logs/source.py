@@ -90,10 +90,9 @@ class LogSource:
     rows: int | None = None
 
     def __init__(self, path: str, reader: LogReader, place: Place | None, batch_rows: int) -> None:
-        pa = arrow()
-        text = pa.utf8()
+        text = arrow().utf8()
         columns = [(name, text) for name in ("time", "queue_id", "ip", "helo", "mail_from")]
-        self.schema: pa.Schema = pa.schema([*columns, ("line", pa.int64())])
+        self.schema: pa.Schema = arrow().schema([*columns, ("line", arrow().int64())])
         self._path, self._reader, self._most = path, reader, max(batch_rows, 1)
         self._offset = self._number = self._seen = 0  # seen: lines that are not empty, until known
         self._known = False
@@ -111,25 +110,27 @@ class LogSource:
     def _resume(self, place: Place) -> None:
         numbers = [place.get(name) for name in ("offset", "line", "seen", "cut")]
         counts, state, known = place.get("counts"), place.get("state"), place.get("known")
-        fits = (
-            place.get("format") == self._reader.name
-            and all(type(each) is int and each >= 0 for each in numbers)
-            and isinstance(counts, Mapping)
-            and counts.keys() == self._reader.counts.keys()
-            and all(type(each) is int for each in counts.values())
-            and isinstance(state, str)
-            and isinstance(known, bool)
-        )
-        problem = f"the place to go on from is none of format {self._reader.name}"
-        if not fits:
-            raise RowsError(self._path, "", problem)
-        self._offset, self._number, self._seen, self._cut = numbers  # type: ignore[assignment]
-        self._known = bool(known)
-        self._reader.counts.update(counts)  # type: ignore[arg-type]
+        whole = [each for each in numbers if isinstance(each, int) and each >= 0]
+        counted = dict(counts) if isinstance(counts, Mapping) else {}
+        if (
+            place.get("format") != self._reader.name
+            or len(whole) != len(numbers)
+            or counted.keys() != self._reader.counts.keys()
+            or not all(isinstance(each, int) for each in counted.values())
+            or not isinstance(state, str)
+        ):
+            raise self._misplaced()
+        self._reader.counts.update(counted)
         try:
-            self._reader.restore(state)  # type: ignore[arg-type]
+            self._reader.restore(state)
         except Unfit:
-            raise RowsError(self._path, "", problem) from None
+            raise self._misplaced() from None
+        self._offset, self._number, self._seen, self._cut = whole
+        self._known = bool(known)
+
+    def _misplaced(self) -> RowsError:
+        problem = f"the place to go on from is none of format {self._reader.name}"
+        return RowsError(self._path, "", problem)
 
     def blocks(self) -> Iterator[Block]:
         """The rows. Raises RowsError if it is no such log, or cannot be read on."""

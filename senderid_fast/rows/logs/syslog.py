@@ -5,8 +5,8 @@ What may live here: patterns and helpers that more than one log needs.
 
 from __future__ import annotations
 
-import json
 from collections import OrderedDict
+from typing import NamedTuple
 
 from senderid_fast._core.cidr import parse_address
 from senderid_fast.rows.logs.source import Unfit
@@ -17,6 +17,7 @@ __all__ = [
     "LITERAL",
     "LOCAL_PART",
     "TIME",
+    "Known",
     "Pending",
     "address_of",
     "unreadable",
@@ -46,69 +47,67 @@ def address_of(octets: bytes) -> str | None:
     return parse_address(text[5:] if text[:5].lower() == "ipv6:" else text)
 
 
-def unreadable(number: int, column: int, octets: bytes) -> str:
-    """The reason of a row whose address is none. number and column are from 1."""
+def unreadable(number: int, column: int | str, octets: bytes) -> str:
+    """The reason of a row whose address is none. number and column are from 1, or it has a name."""
     shown = ascii(octets[:64].decode("utf-8", "replace"))
     return f"line {number}, column {column}: {shown} is no IP address"
 
 
-class Pending:
-    """What is known of things that a later line completes, by their key. Bounded.
+class Known(NamedTuple):
+    """What is known of a client before its row is complete; None and "" for what is not.
 
-    A value is some texts, or None for what is not known.
+    reason  why its row is at fault
+    """
+
+    ip: str | None = None
+    helo: bytes | None = None
+    reason: str = ""
+
+
+class Pending:
+    """What is known of clients whose rows later lines complete, by a key. Bounded.
 
     pushed_out  how many were dropped to make room
     """
 
     def __init__(self) -> None:
-        self._of: OrderedDict[bytes, tuple[str | bytes | None, ...]] = OrderedDict()
+        self._of: OrderedDict[bytes, Known] = OrderedDict()
         self.get = self._of.get
         self.pushed_out = 0
 
-    def put(self, key: bytes, value: tuple[str | bytes | None, ...]) -> None:
+    def put(self, key: bytes, known: Known) -> None:
         """Remember something, as the newest."""
-        of = self._of
-        of.pop(key, None)
-        of[key] = value
-        if len(of) > PENDING_MOST:
-            of.popitem(last=False)
+        self._of[key] = known
+        self._of.move_to_end(key)
+        if len(self._of) > PENDING_MOST:
+            self._of.popitem(last=False)
             self.pushed_out += 1
 
-    def pop(self, key: bytes) -> tuple[str | bytes | None, ...] | None:
+    def pop(self, key: bytes) -> Known | None:
         """What is known, and forget it."""
         return self._of.pop(key, None)
 
     def state(self) -> str:
-        """Everything as text."""
-        return json.dumps(
-            [
-                [key.decode("latin-1"), *(_saved(each) for each in value)]
-                for key, value in self._of.items()
-            ]
-        )
+        """Everything as text, the oldest first."""
+        import json
 
-    def restore(self, state: str, length: int) -> None:
-        """Take up what state() gave; each value has so many texts. Raises Unfit."""
+        entries = [
+            (key.decode("latin-1"), ip, None if helo is None else helo.decode("latin-1"), reason)
+            for key, (ip, helo, reason) in self._of.items()
+        ]
+        return json.dumps(entries, separators=(",", ":"))
+
+    def restore(self, state: str) -> None:
+        """Take up what state() gave. Raises Unfit."""
+        import json
+
         try:
-            entries = json.loads(state)
-            for key, *value in entries:
-                if len(value) != length:
+            for key, ip, helo, reason in json.loads(state):
+                if not (ip is None or isinstance(ip, str)) or not isinstance(reason, str):
                     raise Unfit
-                self._of[key.encode("latin-1")] = tuple(_restored(each) for each in value)
+                octets = None if helo is None else helo.encode("latin-1")
+                self._of[key.encode("latin-1")] = Known(ip, octets, reason)
         except (ValueError, TypeError, AttributeError, RecursionError):
             raise Unfit from None
         if len(self._of) > PENDING_MOST:
             raise Unfit
-
-
-def _saved(value: str | bytes | None) -> str | list[str] | None:
-    return [value.decode("latin-1")] if isinstance(value, bytes) else value
-
-
-def _restored(value: str | list[str] | None) -> str | bytes | None:
-    if isinstance(value, list):
-        (text,) = value
-        return text.encode("latin-1")
-    if value is not None and not isinstance(value, str):
-        raise Unfit
-    return value
