@@ -32,6 +32,7 @@ ALLOWED: dict[str, set[str]] = {
     "messages": {"_core"},
     "rows": WORDS | {"rows", "receiver"},
     "askers": WORDS,
+    "rows": WORDS | {"_core", "rows", "receiver"},
     "answersets": WORDS | {"_core", "resolver", "settings"},
     "batch": WORDS | {"_core", "settings", "answersets"},
     "engine_base": WORDS
