@@ -26,6 +26,7 @@ if TYPE_CHECKING:
     from ipaddress import IPv4Address, IPv6Address
 
     from senderid_fast.batch import BatchJob
+    from senderid_fast.answersets.answerset import AnswerSet
     from senderid_fast.messages import Client, Relays
     from senderid_fast.resolver.base import AsyncResolver, Resolver
     from senderid_fast.settings import Limits, Settings
@@ -235,6 +236,37 @@ class EngineBase(ABC):
     def clear(self) -> None:
         """Forget every answer. Checks under way keep those they fetched."""
         self._store.clear()
+
+    def answers(self) -> AnswerSet:
+        """The answers that are kept now, as data; each with its time to live and when it came.
+
+        Of several TXT records at a name those are told that the store keeps. Raises
+        MissingExtraError if pyarrow is not installed.
+        """
+        from senderid_fast.answersets.stores import answers_in
+
+        now = monotonic_ns()
+        store: Any = self._store
+        return answers_in(store.export(now), time_ns() - now)
+
+    def load(self, answers: object, *, keep_expired: bool = False) -> int:
+        """Keep these answers, and return how many were taken: those that are not over.
+
+        answers       an AnswerSet, or a table, batch or stream of Arrow with the columns of
+                      answersets.answers_schema()
+        keep_expired  take those that are over, too, as if they had come now
+
+        The engine's bounds on times to live hold (Settings). Raises InputError, which names row and
+        column; MissingExtraError if pyarrow is not installed.
+        """
+        from senderid_fast.answersets.answerset import AnswerSet
+        from senderid_fast.answersets.stores import put_answers
+
+        if not isinstance(answers, AnswerSet):
+            answers = AnswerSet.from_arrow(answers)
+        now = monotonic_ns()
+        epoch = time_ns() - now
+        return put_answers(self._store, self._settings, answers, now, epoch, keep_expired)
 
     def _the_resolver(self) -> Any:
         if self._resolver is None:

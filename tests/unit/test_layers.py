@@ -34,9 +34,21 @@ ALLOWED: dict[str, set[str]] = {
     "askers": WORDS,
     "rows": WORDS | {"_core", "rows", "receiver"},
     "answersets": WORDS | {"_core", "resolver", "settings"},
+    "answersets": WORDS | {"_core", "lazily", "resolver", "settings"},
     "batch": WORDS | {"_core", "settings", "answersets"},
+    "comparing": WORDS | {"answersets", "engine", "jobs", "lazily", "settings"},
     "engine_base": WORDS
-    | {"_core", "settings", "messages", "identities", "resolver", "cache", "engine", "batch"},
+    | {
+        "_core",
+        "settings",
+        "messages",
+        "identities",
+        "resolver",
+        "cache",
+        "engine",
+        "batch",
+        "answersets",
+    },
     "engine": WORDS
     | {
         "_core",
