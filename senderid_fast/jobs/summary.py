@@ -1,0 +1,235 @@
+"""What a job found in all: results by identity, why there were errors, and who fails most.
+
+What may live here: counting of checked blocks, and the summary as values and as text.
+
+A block is counted by column operations on the codes of its result columns; only rows that fail are
+looked at more closely. All of it is bounded, and can be kept in JSON for a job that goes on later.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from typing import TYPE_CHECKING, Any
+
+from senderid_fast.jobs.networks import count_networks, network_name
+from senderid_fast.jobs.tops import BOUND, Tops
+
+if TYPE_CHECKING:
+    import pyarrow as pa
+
+__all__ = ["TOP", "Summary"]
+
+TOP = 10
+RESULTS = ("pass", "fail", "softfail", "neutral", "none", "temperror", "permerror")
+# What says that the client may not use the domain (RFC 7208 2.6.4, 2.6.5).
+FAILING = frozenset(("fail", "softfail"))
+IDENTITIES = ("mfrom", "helo", "pra")
+ERRORS = ("permerror", "temperror")
+# An index of a dictionary<int8> is below this.
+CODES = 128
+# One of so many failing rows is counted when networks are too many.
+SAMPLED = 8
+# Stands for no scope: MAIL FROM was to be checked, and the row has no address or no identity.
+NO_SCOPE = CODES - 1
+
+
+class Summary:
+    """Counts of a job.
+
+    rows      rows that were written
+    faults    of these, rows that the source could not read
+    asked     questions that DNS, or what stands for it, was asked
+    known     questions that were answered from memory
+    seconds   time that the job took, with that before it was resumed
+    """
+
+    def __init__(self, helo_result: bool = False) -> None:
+        self.rows = 0
+        self.faults = 0
+        self.asked = 0
+        self.known = 0
+        self.seconds = 0.0
+        self._helo_result = helo_result
+        # identity, result, reason
+        self._counts: dict[tuple[str, str, str], int] = {}
+        self._domains = Tops()
+        self._networks = Tops()
+        self._shift = 0  # so that it is not always the same place of a block that is looked at
+
+    def add(self, batch: pa.RecordBatch, faults: int, ip: pa.Array | None) -> None:
+        """Count a checked block.
+
+        faults  how many of its rows could not be read
+        ip      the column of addresses, if the source has one
+        """
+        self.rows += batch.num_rows
+        self.faults += faults
+        names = set(batch.schema.names)
+        self._count(batch, "spf")
+        if self._helo_result:
+            self._count(batch, "helo")
+        if "pra_result" in names:
+            self._count(batch, "pra")
+        failing = _failing(batch["spf_result"])
+        if "pra_result" in names:
+            self._add_failing(batch, "pra_domain", _failing(batch["pra_result"]), None)
+            either = _failing(batch["pra_result"], failing)
+        else:
+            either = failing
+        self._add_failing(batch, "spf_domain", failing, None)
+        if ip is not None:
+            self._add_failing(batch, None, either, ip)
+
+    def _add_failing(
+        self, batch: pa.RecordBatch, domain: str | None, failing: pa.Array, ip: pa.Array | None
+    ) -> None:
+        if not failing.true_count:
+            return
+        if domain is not None:
+            self._domains.add(batch[domain].filter(failing))
+        if ip is not None:
+            self._add_networks(ip.filter(failing))
+
+    def _add_networks(self, ip: pa.Array) -> None:
+        import pyarrow as pa
+        import pyarrow.compute as pc
+
+        weight = 1
+        if self._networks.error:
+            # There are more networks than can be counted one by one. Their counts are not exact any
+            # more, and need not be: some of the rows tell as much, and cost less.
+            weight = SAMPLED
+            ip = ip.take(pa.array(range(self._shift % weight, len(ip), weight), pa.int32()))
+            self._shift += 1
+        for keys, rows in count_networks(ip):
+            self._networks.add_counts(keys, rows if weight == 1 else pc.multiply(rows, weight))
+
+    def _count(self, batch: pa.RecordBatch, prefix: str) -> None:
+        """Count the triples of identity, result and reason, by their codes."""
+        import pyarrow as pa
+        import pyarrow.compute as pc
+
+        columns = [batch[f"{prefix}_result"], batch[f"{prefix}_reason"]]
+        if prefix == "spf":
+            columns.append(batch["spf_scope"])
+        codes = None
+        for column in columns:
+            indices = column.indices.cast(pa.int32())
+            if len(columns) == 3 and column is columns[2]:
+                indices = indices.fill_null(NO_SCOPE)
+            codes = indices if codes is None else pc.add(pc.multiply(codes, CODES), indices)
+        counted = pc.value_counts(codes)
+        words = [column.dictionary.to_pylist() for column in columns]
+        for code, rows in zip(
+            counted.field(0).to_pylist(), counted.field(1).to_pylist(), strict=True
+        ):
+            if code is None:
+                continue  # not checked: no identity was there
+            rest, identity = code, prefix
+            if prefix == "spf":
+                rest, scope = divmod(rest, CODES)
+                identity = "mfrom" if scope == NO_SCOPE else words[2][scope]
+            result, reason = divmod(rest, CODES)
+            if self._helo_result and prefix == "spf" and identity == "helo":
+                continue  # the columns of HELO tell it for every row
+            key = identity, words[0][result], words[1][reason]
+            self._counts[key] = self._counts.get(key, 0) + rows
+
+    def state(self) -> dict[str, Any]:
+        """All of it, as JSON can hold it."""
+        return {
+            "rows": self.rows,
+            "faults": self.faults,
+            "asked": self.asked,
+            "known": self.known,
+            "seconds": self.seconds,
+            "results": [[*key, rows] for key, rows in self._counts.items()],
+            "domains": self._domains.state(),
+            "networks": self._networks.state(),
+        }
+
+    def restore(self, state: Mapping[str, Any]) -> None:
+        """Go on from what state() gave. Raises KeyError, TypeError or ValueError if it is none."""
+        for name in ("rows", "faults", "asked", "known"):
+            setattr(self, name, int(state[name]))
+        self.seconds = float(state["seconds"])
+        for identity, result, reason, rows in state["results"]:
+            self._counts[str(identity), str(result), str(reason)] = int(rows)
+        self._domains.restore(state["domains"])
+        self._networks.restore(state["networks"])
+
+    def as_dict(self) -> dict[str, Any]:
+        """The summary as values for JSON; see docs/batch-command.md."""
+        results: dict[str, dict[str, int]] = {}
+        reasons: dict[str, dict[str, int]] = {name: {} for name in ERRORS}
+        for (identity, result, reason), rows in self._counts.items():
+            of_identity = results.setdefault(identity, dict.fromkeys(RESULTS, 0))
+            of_identity[result] += rows
+            if result in reasons:
+                reasons[result][reason] = reasons[result].get(reason, 0) + rows
+        domains = [
+            {"domain": top.value, "rows": top.rows} for top in self._domains.most(TOP)
+        ]
+        by_network: dict[str, int] = {}
+        for top in self._networks.most(BOUND):
+            name = network_name(top.value)
+            by_network[name] = by_network.get(name, 0) + top.rows
+        networks = [
+            {"network": name, "rows": rows} for name, rows in list(_by_rows(by_network).items())[:TOP]
+        ]
+        return {
+            "rows": self.rows,
+            "faults": self.faults,
+            "results": {name: results[name] for name in IDENTITIES if name in results},
+            "failing_domains": domains,
+            "failing_domains_error": self._domains.error,
+            "failing_networks": networks,
+            "failing_networks_error": self._networks.error,
+            **{name: _by_rows(reasons[name]) for name in ERRORS},
+            "questions_asked": self.asked,
+            "answers_from_memory": self.known,
+            "seconds": round(self.seconds, 3),
+            "rows_per_second": round(self.rows / self.seconds) if self.seconds > 0 else None,
+        }
+
+    def lines(self) -> Iterator[str]:
+        """The summary as text. Names in it come from strangers, and are shown as they are."""
+        values = self.as_dict()
+        yield f"rows               {self.rows:,}"
+        if self.faults:
+            yield f"  at fault         {self.faults:,}"
+        for identity, counts in values["results"].items():
+            said = ", ".join(f"{name} {rows:,}" for name, rows in counts.items() if rows)
+            yield f"{identity:<18} {said}"
+        for name in ERRORS:
+            if values[name]:
+                said = ", ".join(f"{reason} {rows:,}" for reason, rows in values[name].items())
+                yield f"{name:<18} {said}"
+        yield from self._top_lines("domains", "domain", values)
+        yield from self._top_lines("networks", "network", values)
+        yield f"DNS                {self.asked:,} questions asked, {self.known:,} from memory"
+        rate = values["rows_per_second"]
+        yield f"time               {self.seconds:,.1f} s" + (f", {rate:,} rows/s" if rate else "")
+
+    @staticmethod
+    def _top_lines(kind: str, name: str, values: Mapping[str, Any]) -> Iterator[str]:
+        about = "about " if values[f"failing_{kind}_error"] else ""
+        label = f"failing {kind}"
+        for top in values[f"failing_{kind}"]:
+            yield f"{label:<18} {about}{top['rows']:,}  {top[name]}"
+            label = ""
+
+
+def _failing(column: pa.DictionaryArray, other: pa.Array | None = None) -> pa.Array:
+    """Which rows fail, or did already."""
+    import pyarrow as pa
+    import pyarrow.compute as pc
+
+    words = column.dictionary.to_pylist()
+    wanted = [code for code, word in enumerate(words) if word in FAILING]
+    found = pc.is_in(column.indices, pa.array(wanted, column.indices.type))
+    return found if other is None else pc.or_(found, other)
+
+
+def _by_rows(counts: Mapping[str, int]) -> dict[str, int]:
+    return dict(sorted(counts.items(), key=lambda pair: (-pair[1], pair[0])))
