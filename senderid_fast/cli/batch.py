@@ -86,6 +86,13 @@ def register(commands: Any) -> None:
         metavar="FILE",
         help="keep every answer of DNS in this file, for --answers",
     )
+    parser.add_argument(
+        "--concurrency",
+        metavar="N",
+        type=int,
+        default=64,
+        help="questions that are asked at the same time (default: %(default)s)",
+    )
     add_limit_options(parser)
     parser.set_defaults(run=run)
 
@@ -216,7 +223,6 @@ def _options_of(arguments: argparse.Namespace) -> JobOptions:
         explanations=arguments.explanations,
         workers=arguments.workers,
         batch_rows=BATCH_ROWS if arguments.batch_rows is None else arguments.batch_rows,
-        policy_tables=not arguments.no_policy_tables,
         answers_from=next((f"{kind} {name}" for kind, name in source if name), "DNS"),
     )
 
@@ -265,7 +271,13 @@ def _engine_of(
             from senderid_fast.answersets import RecordingResolver
 
             resolver = RecordingResolver(resolver, writer)
-    return Engine(resolver, limits=limits, receiver=arguments.receiver)
+    return Engine(
+        resolver,
+        limits=limits,
+        receiver=arguments.receiver,
+        policy_tables=not arguments.no_policy_tables,
+        concurrency=arguments.concurrency,
+    )
 
 
 def _run_job(job: Job, interrupts: Interrupts, progress: Progress) -> Outcome:

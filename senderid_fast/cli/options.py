@@ -56,6 +56,7 @@ OPTION_OF_FIELD = {
     "counts": "--counts",
     "explanations": "--explanations",
     "workers": "--workers",
+    "concurrency": "--concurrency",
     "batch_rows": "--batch-rows",
     "resume": "--resume",
     "answers_from": "--zone, --answers, --server",

@@ -81,7 +81,7 @@ class Job:
         self._run: Run | None = None
         self._summary = Summary(options.helo_result)
         self._began = 0.0
-        self._earlier = (0, 0, 0.0)  # questions asked, answers known, seconds of the runs before
+        self._earlier = (0, 0, 0.0)  # of the runs before: asked, failed, seconds
         self._at_start = engine.statistics()
         self._inputs: list[dict[str, Any]] = []
         self._replaces: list[int] | None = None
@@ -170,7 +170,7 @@ class Job:
                 str(path), "", "is no state of a job: counters is damaged; start afresh with overwrite"
             ) from None
         summary = self._summary
-        self._earlier = summary.asked, summary.known, summary.seconds
+        self._earlier = summary.asked, summary.failed, summary.seconds
 
     def figures(self) -> Figures:
         """How far the job is."""
@@ -200,7 +200,11 @@ class Job:
         try:
             check = checker(self._engine, self._options)
             sink = sink_of(
-                self._options, source, check, None if note is None else note.sink
+                self._options,
+                source,
+                check,
+                None if note is None else note.sink,
+                self._overwrite or self._replaces is not None,
             )
             try:
                 done = self._run_over(source, sink, check, stop)
@@ -258,10 +262,10 @@ class Job:
 
     def _take_counts(self) -> None:
         """Bring the counts of questions and of time to this moment."""
-        asked, known, seconds = self._earlier
+        asked, failed, seconds = self._earlier
         now, start = self._engine.statistics(), self._at_start
         self._summary.asked = asked + now["asked"] - start["asked"]
-        self._summary.known = known + now["hits"] - start["hits"]
+        self._summary.failed = failed + now["failed"] - start["failed"]
         self._summary.seconds = seconds + monotonic() - self._began
 
 

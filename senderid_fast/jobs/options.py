@@ -8,6 +8,7 @@ from __future__ import annotations
 import os
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from pathlib import Path
 from types import MappingProxyType
 from typing import TYPE_CHECKING, Any
 
@@ -43,7 +44,6 @@ class JobOptions:
     explanations   add the column of explanations (RFC 7208 6.2)
     workers        threads that check; None: one for each core
     batch_rows     rows of a block
-    policy_tables  compile policies to tables of networks where that can be done
     answers_from   what the engine's answers come from, in words, for the notes: a job is not
                    resumed with another source of answers. None: not told
 
@@ -61,7 +61,6 @@ class JobOptions:
     explanations: bool = False
     workers: int | None = None
     batch_rows: int = BATCH_ROWS
-    policy_tables: bool = True
     answers_from: str | None = None
 
     def __post_init__(self) -> None:
@@ -85,6 +84,24 @@ class JobOptions:
             if self.output is not None and name != STANDARD and _same(name, self.output):
                 raise InputError("output", f"{self.output} is an input")
 
+    @property
+    def address(self) -> str:
+        """The column of the client's address."""
+        return self.columns.get("ip", "ip")
+
+    @property
+    def needed(self) -> list[tuple[str, str]]:
+        """The columns that inputs must have, each with the option that names it."""
+        called = [("columns", self.columns.get(name, name)) for name in ("ip", "mail_from")]
+        called += [("columns", self.columns["helo"])] if "helo" in self.columns else []
+        return called + ([("headers", self.headers)] if self.headers is not None else [])
+
+    @property
+    def wanted(self) -> tuple[str, ...]:
+        """The columns that are checked, for formats whose rows need not have the same ones."""
+        called = [self.columns.get(name, name) for name in COLUMNS]
+        return (*called, *([self.headers] if self.headers is not None else []))
+
     @staticmethod
     def _check_number(name: str, value: int | None, most: int) -> None:
         if value is not None and (type(value) is not int or not 1 <= value <= most):
@@ -102,7 +119,13 @@ class JobOptions:
     @property
     def is_resumable(self) -> bool:
         """Whether a job with these options can go on after it was stopped."""
-        return self.output is not None and STANDARD not in self.inputs
+        return self._output_is_file() and STANDARD not in self.inputs
+
+    def _output_is_file(self) -> bool:
+        if self.output is None:
+            return False
+        path = Path(self.output)
+        return path.is_file() or not path.exists()
 
     def check_resumable(self) -> None:
         """Raise InputError, with the reason, for a job that cannot be resumed."""
@@ -112,6 +135,8 @@ class JobOptions:
                 "needs a file as output: what went to standard output cannot be taken back, so "
                 "rows would be doubled",
             )
+        if not self._output_is_file():
+            raise InputError("resume", f"needs a file as output, and {self.output} is none")
         if STANDARD in self.inputs:
             raise InputError(
                 "resume",

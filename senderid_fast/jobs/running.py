@@ -17,16 +17,16 @@ from collections.abc import Callable
 from time import monotonic
 from typing import TYPE_CHECKING, NamedTuple
 
+from senderid_fast.rows.faults import with_faults
+
 if TYPE_CHECKING:
     import pyarrow as pa
 
     from senderid_fast.jobs.summary import Summary
-    from senderid_fast.rows.base import Block, Fault, Place, RowSink, RowSource
+    from senderid_fast.rows.base import Block, Place, RowSink, RowSource
 
-__all__ = ["ROW_ERROR", "Run", "row_errors"]
+__all__ = ["Run"]
 
-# The column of the output that says why a row could not be read.
-ROW_ERROR = "row_error"
 # Blocks that were checked and wait to be written.
 WAITING = 3
 # A note makes the disk wait, some milliseconds. Once in this time it costs nothing, and a job that
@@ -100,9 +100,7 @@ class Run:
         for block in self._source.blocks():
             checked = self._check(block.batch)
             if self._source.may_fault:
-                checked = checked.append_column(
-                    ROW_ERROR, row_errors(block.batch.num_rows, block.faults)
-                )
+                checked = with_faults(checked, block.faults)
             if not self._hand_over(_Checked(checked, block)) or self._stop.is_set():
                 return False
         return True
@@ -143,15 +141,3 @@ class Run:
             return
         self._note(self.place, self._sink.place())
         self._noted = self.place
-
-
-def row_errors(rows: int, faults: tuple[Fault, ...]) -> pa.Array:
-    """The column of reasons: null for a row that was read."""
-    import pyarrow as pa
-
-    if not faults:
-        return pa.nulls(rows, pa.string())
-    reasons: list[str | None] = [None] * rows
-    for fault in faults:
-        reasons[fault.row] = fault.reason
-    return pa.array(reasons, pa.string())

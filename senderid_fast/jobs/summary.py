@@ -39,7 +39,7 @@ class Summary:
     rows      rows that were written
     faults    of these, rows that the source could not read
     asked     questions that DNS, or what stands for it, was asked
-    known     questions that were answered from memory
+    failed    of these, questions whose answer was an error
     seconds   time that the job took, with that before it was resumed
     """
 
@@ -47,7 +47,7 @@ class Summary:
         self.rows = 0
         self.faults = 0
         self.asked = 0
-        self.known = 0
+        self.failed = 0
         self.seconds = 0.0
         self._helo_result = helo_result
         # identity, result, reason
@@ -141,7 +141,7 @@ class Summary:
             "rows": self.rows,
             "faults": self.faults,
             "asked": self.asked,
-            "known": self.known,
+            "failed": self.failed,
             "seconds": self.seconds,
             "results": [[*key, rows] for key, rows in self._counts.items()],
             "domains": self._domains.state(),
@@ -150,7 +150,7 @@ class Summary:
 
     def restore(self, state: Mapping[str, Any]) -> None:
         """Go on from what state() gave. Raises KeyError, TypeError or ValueError if it is none."""
-        for name in ("rows", "faults", "asked", "known"):
+        for name in ("rows", "faults", "asked", "failed"):
             setattr(self, name, int(state[name]))
         self.seconds = float(state["seconds"])
         for identity, result, reason, rows in state["results"]:
@@ -187,7 +187,7 @@ class Summary:
             "failing_networks_error": self._networks.error,
             **{name: _by_rows(reasons[name]) for name in ERRORS},
             "questions_asked": self.asked,
-            "answers_from_memory": self.known,
+            "questions_failed": self.failed,
             "seconds": round(self.seconds, 3),
             "rows_per_second": round(self.rows / self.seconds) if self.seconds > 0 else None,
         }
@@ -207,7 +207,7 @@ class Summary:
                 yield f"{name:<18} {said}"
         yield from self._top_lines("domains", "domain", values)
         yield from self._top_lines("networks", "network", values)
-        yield f"DNS                {self.asked:,} questions asked, {self.known:,} from memory"
+        yield f"DNS                {self.asked:,} questions asked, {self.failed:,} failed"
         rate = values["rows_per_second"]
         yield f"time               {self.seconds:,.1f} s" + (f", {rate:,} rows/s" if rate else "")
 

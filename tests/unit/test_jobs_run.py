@@ -292,7 +292,7 @@ def test_summary_lines() -> None:
     rows = rows_of(2_000)
     summary = Summary()
     assert run_of(MemorySource(rows, 64), MemorySink([]), summary).all()
-    summary.asked, summary.known, summary.seconds = 1_234, 5_678, 2.0
+    summary.asked, summary.failed, summary.seconds = 1_234, 56, 2.0
     lines = list(summary.lines())
     assert lines[:2] == ["rows               2,000", "  at fault         118"]
     assert [line[:18].strip() for line in lines if line[0] != " "] == [
@@ -307,6 +307,6 @@ def test_summary_lines() -> None:
         "time",
     ]
     assert lines[-2:] == [
-        "DNS                1,234 questions asked, 5,678 from memory",
+        "DNS                1,234 questions asked, 56 failed",
         "time               2.0 s, 1,000 rows/s",
     ]
