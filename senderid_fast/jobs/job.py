@@ -10,6 +10,7 @@ is in running.py, what is opened in opening.py.
 
 from __future__ import annotations
 
+import stat
 import threading
 from collections.abc import Callable
 from pathlib import Path
@@ -273,6 +274,8 @@ def _identity(path: Path) -> list[int] | None:
     """What tells a file at this name from one that replaces it; None if there is none."""
     try:
         found = path.stat()
+        if not stat.S_ISREG(found.st_mode):
+            return None  # a pipe or a device is written to as it is
     except FileNotFoundError:
         return None
     except OSError as error:
