@@ -143,7 +143,7 @@ class ParquetSource(_ColumnarSource):
 
     def _consumed(self, part: int, rows: int) -> int:
         total = self.rows or 1
-        before = sum(self._file.metadata.row_group(index).num_rows for index in range(part))
+        before: int = sum(self._file.metadata.row_group(index).num_rows for index in range(part))
         return self._size * min(total, before + rows) // total
 
 
@@ -173,7 +173,8 @@ class ArrowFileSource(_ColumnarSource):
         yield self._reader.get_batch(part)
 
     def _consumed(self, part: int, rows: int) -> int:
-        return self._size * (part + 1) // self._reader.num_record_batches
+        batches: int = self._reader.num_record_batches
+        return self._size * (part + 1) // batches
 
 
 class ArrowStreamSource(_ColumnarSource):

@@ -13,7 +13,7 @@ import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import IO, Any, BinaryIO
+from typing import IO, Any
 
 from senderid_fast.errors import InputError, MissingExtraError, RowsError
 from senderid_fast.rows.base import Place
@@ -174,14 +174,14 @@ def open_octets(path: str, compression: str | None) -> tuple[Octets, int | None]
     return Octets(raw, path, compression), size
 
 
-def open_seekable(octets: Octets, size: int | None) -> tuple[BinaryIO, int]:
+def open_seekable(octets: Octets, size: int | None) -> tuple[Any, int]:
     """The file itself, or what came through a pipe in a file without a name, and its size.
 
     Raises RowsError if the pipe gives more than SPOOL_LIMIT octets, or the disk is full.
     """
     if size is not None:
         with reading(octets.name):
-            return Path(octets.name).open("rb"), size
+            return pyarrow().OSFile(octets.name), size
     with reading(octets.name):
         spool = tempfile.TemporaryFile()  # noqa: SIM115 - the source closes it
         while chunk := octets.read(1 << 20):

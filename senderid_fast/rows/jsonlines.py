@@ -32,7 +32,9 @@ if TYPE_CHECKING:
 __all__ = ["OTHER_FIELDS", "ROW_JSON", "JsonLinesSource"]
 
 ROW_JSON = "row_json"  #: the column that holds the line
-OTHER_FIELDS = "other_fields"  #: the column of what fits no column: JSON text, null if there is none
+OTHER_FIELDS = (
+    "other_fields"  #: the column of what fits no column: JSON text, null if there is none
+)
 SAMPLE = 1 << 20  #: octets of the first lines that tell the columns
 COLUMNS_LIMIT = 1000  #: columns that are made of fields; those beyond are in other_fields
 
@@ -184,10 +186,7 @@ class JsonLinesSource(TextSource):
         pa = pyarrow()
         plain = {"json": "string", "double": "float64"}
         self._read_as = pa.schema(
-            [
-                (name, pa.type_for_alias(plain.get(kind, kind)))
-                for name, kind in self._types.items()
-            ]
+            [(name, pa.type_for_alias(plain.get(kind, kind))) for name, kind in self._types.items()]
         )
         last = pa.field(ROW_JSON if raw else OTHER_FIELDS, pa.string())
         self.schema = self._read_as.append(last)

@@ -76,7 +76,7 @@ class Output:
             self._file.seek(self.offset)
 
     def _locked(self, mode: str) -> IO[bytes]:
-        file: IO[bytes] = self.partial.open(mode, buffering=0)  # type: ignore[assignment]
+        file: IO[bytes] = self.partial.open(mode, buffering=0)
         try:
             fcntl.flock(file.fileno(), fcntl.LOCK_EX | fcntl.LOCK_NB)
         except BlockingIOError as error:
