@@ -51,7 +51,7 @@ _KNOWN = re.compile(
     rb"|unexpected disconn)"
 )
 _ARRIVAL = re.compile(
-    _HEAD + _ID + rb" (?:<=|\(=) (<>|" + LOCAL_PART + rb")(?: R=\S{1,64})?(?= |\Z)"
+    _HEAD + _ID + rb" (?:<=|\(=) (<>|" + LOCAL_PART + rb")(?: R=\S{1,64})?(?=\s|\Z)"
 )
 _ARRIVAL_HOST = re.compile(rb" " + _HOST)
 _SENDER = rb"F=<?(" + LOCAL_PART + rb")>?"
