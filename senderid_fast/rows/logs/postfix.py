@@ -49,7 +49,7 @@ _KNOWN = re.compile(
     )
 )
 _FROM = re.compile(
-    HEAD + _program(rb"n?qmgr") + _QUEUE_ID + rb"from=<(.{0,1024}?)>, (?:size|status)="
+    HEAD + _program(rb"n?qmgr") + _QUEUE_ID + rb"from=<(.{0,1024})>, (?:size|status)="
 )
 _CLIENT = re.compile(HEAD + _program(rb"smtpd|qmqpd") + _QUEUE_ID + rb"client=" + _HOST)
 _ORIGINAL_CLIENT = re.compile(rb", orig_client=" + _HOST + rb"\s*\Z")
