@@ -14,17 +14,14 @@ from __future__ import annotations
 import csv
 import re
 from collections.abc import Callable
-from itertools import islice
 
 from senderid_fast.rows.base import Place, RowSource
-from senderid_fast.rows.logs.source import LogRow, LogSource, Unfit
+from senderid_fast.rows.logs.source import Known, LogRows, LogSource, Unfit
 from senderid_fast.rows.logs.syslog import (
     HELO_MOST,
     LOCAL_PART,
-    Known,
     Pending,
-    address_of,
-    unreadable,
+    client_of,
 )
 
 __all__ = ["open_exchange"]
@@ -48,7 +45,7 @@ _MAIL = re.compile(
 # "192.0.2.1:25", "[2001:db8::1]:25".
 _ENDPOINT = re.compile(r"\[?([^\[\]]{1,64}?)\]?(?::\d{1,5})?\Z")
 
-Read = Callable[[bytes, int], LogRow | None]
+Read = Callable[[bytes, int, LogRows], None]
 
 
 class ExchangeReader:
@@ -59,6 +56,8 @@ class ExchangeReader:
         "a line with #Fields: of a message tracking log (client-ip, source, event-id) or of an "
         "SMTP receive protocol log (session-id, remote-endpoint, event, data)"
     )
+
+    needles: tuple[bytes, ...] = (_FIELDS, b",RECEIVE,", b",<,", b",-,")
 
     def __init__(self) -> None:
         self.counts = {"no_client": 0, "unreadable_lines": 0, "pushed_out": 0}
@@ -81,23 +80,13 @@ class ExchangeReader:
         self._at = {name: at for at, name in enumerate(fields)}
         self._read = self._reader_of(fields)
 
-    def read(self, lines: list[bytes], at: int, number: int, rows: list[LogRow], most: int) -> int:
-        start, read = at, self._read
-        for line in islice(lines, start, None):
-            at += 1
-            if line.startswith((b"#", _BYTE_ORDER_MARK)):
-                comment = line.removeprefix(_BYTE_ORDER_MARK)
-                if comment.startswith(_FIELDS):
-                    self._take_fields(_names(comment))
-                    read = self._read
-                continue
-            row = read(line, number + at - start)
-            if row is not None:
-                rows.append(row)
-                if len(rows) >= most:
-                    break
-        self.counts["pushed_out"] = self._sessions.pushed_out
-        return at
+    def take(self, line: bytes, needle: int, number: int, rows: LogRows) -> None:
+        comment = line.removeprefix(_BYTE_ORDER_MARK)
+        if comment.startswith(_FIELDS):
+            self._take_fields(_names(comment))
+        elif not comment.startswith(b"#"):
+            self._read(line, number, rows)
+            self.counts["pushed_out"] = self._sessions.pushed_out
 
     def _values(self, line: bytes) -> list[str] | None:
         """The values of a line, as many as there are columns, or None."""
@@ -110,62 +99,54 @@ class ExchangeReader:
             return None
         return values
 
-    def _tracked(self, line: bytes, number: int) -> LogRow | None:
+    def _tracked(self, line: bytes, number: int, rows: LogRows) -> None:
         if b"RECEIVE" not in line or (values := self._values(line)) is None:
-            return None
+            return
         at = self._at
         if values[at["event-id"]] != "RECEIVE" or values[at["source"]] != "SMTP":
-            return None
+            return
 
         def value(name: str) -> str:
             where = at.get(name)
             return "" if where is None else values[where]
 
+        column = "original-client-ip" if value("original-client-ip") else "client-ip"
+        address = value(column)
+        if not address:
+            self.counts["no_client"] += 1
+            return
+        known = client_of(
+            address.encode("utf-8"), _octets(value("client-hostname")), number, column
+        )
         # MAIL FROM is return-path, "<>" if it is null. sender-address is of the header: no matter
         # what else is missing, it is not taken in its place.
         path = value("return-path")
-        column = "original-client-ip" if value("original-client-ip") else "client-ip"
-        if not value(column):
-            self.counts["no_client"] += 1
-            return None
-        return _row(
-            value("date-time"),
-            value("internal-message-id") or None,
-            values[at[column]],
-            _octets(value("client-hostname") or None),
-            "" if path == "<>" else path or None,
-            number,
-            column,
-        )
+        mail_from = b"" if path == "<>" else _octets(path)
+        name = _octets(value("internal-message-id"))
+        rows.add(values[at["date-time"]].encode("utf-8"), name, known, mail_from, number)
 
-    def _received(self, line: bytes, number: int) -> LogRow | None:
+    def _received(self, line: bytes, number: int, rows: LogRows) -> None:
         if b",<," not in line and b",-," not in line:
-            return None
+            return
         if (values := self._values(line)) is None:
-            return None
+            return
         at = self._at
         event, data = values[at["event"]], values[at["data"]]
-        session = values[at["session-id"]][:64]
-        key = session.encode("utf-8")
+        key = values[at["session-id"]][:64].encode("utf-8")
         if event == "-":
-            self._sessions.pop(key)
+            self._sessions.pop(key, None)
         elif event == "<" and (found := _HELO.match(data)):
             self._sessions.put(key, Known(helo=found[1][:HELO_MOST].encode("utf-8")))
         elif event == "<" and (found := _MAIL.match(data)):
             greeted = self._sessions.get(key)
+            helo = None if greeted is None else greeted.helo
             endpoint = values[at["remote-endpoint"]]
-            known = _ENDPOINT.match(endpoint)
+            address = _ENDPOINT.match(endpoint)
+            literal = address[1] if address else endpoint
+            known = client_of(literal.encode("utf-8"), helo, number, "remote-endpoint")
             path = found[1] if found[1] is not None else found[2]
-            return _row(
-                values[at["date-time"]],
-                session or None,
-                known[1] if known else endpoint,
-                None if greeted is None else greeted.helo,
-                path,
-                number,
-                "remote-endpoint",
-            )
-        return None
+            time = values[at["date-time"]].encode("utf-8")
+            rows.add(time, key or None, known, path.encode("utf-8"), number)
 
     def state(self) -> str:
         return "\n".join((",".join(self._fields), self._sessions.state()))
@@ -179,9 +160,8 @@ class ExchangeReader:
         self._sessions.pushed_out = self.counts["pushed_out"]
 
 
-def _nothing(_line: bytes, _number: int) -> LogRow | None:
+def _nothing(_line: bytes, _number: int, _rows: LogRows) -> None:
     """The reader of a log that is none of ours."""
-    return None
 
 
 def _names(line: bytes) -> tuple[str, ...]:
@@ -189,27 +169,5 @@ def _names(line: bytes) -> tuple[str, ...]:
     return tuple(name.strip() for name in names[:_COLUMNS_MOST])
 
 
-def _row(
-    time: str,
-    queue_id: str | None,
-    address: str,
-    helo: bytes | None,
-    mail_from: str | None,
-    number: int,
-    where: str,
-) -> LogRow:
-    ip = address_of(address.encode("utf-8"))
-    reason = "" if ip is not None else unreadable(number, where, address.encode("utf-8"))
-    return LogRow(
-        time.encode("utf-8"),
-        _octets(queue_id),
-        ip,
-        helo,
-        _octets(mail_from),
-        number,
-        reason,
-    )
-
-
-def _octets(text: str | None) -> bytes | None:
-    return None if text is None else text.encode("utf-8")
+def _octets(text: str) -> bytes | None:
+    return text.encode("utf-8") or None

@@ -12,11 +12,10 @@ text of the client can take its place.
 from __future__ import annotations
 
 import re
-from itertools import islice
 
 from senderid_fast.rows.base import Place, RowSource
-from senderid_fast.rows.logs.source import LogRow, LogSource, Unfit
-from senderid_fast.rows.logs.syslog import LITERAL, LOCAL_PART, TIME, address_of, unreadable
+from senderid_fast.rows.logs.source import LogRows, LogSource, Unfit
+from senderid_fast.rows.logs.syslog import LITERAL, LOCAL_PART, TIME, client_of
 
 __all__ = ["open_exim"]
 
@@ -52,7 +51,7 @@ _KNOWN = re.compile(
     rb"|unexpected disconn)"
 )
 _ARRIVAL = re.compile(
-    _HEAD + _ID + rb" (?:<=|\(=) (<>|" + LOCAL_PART + rb")(?: R=\S{1,64})?(?= |\Z)"
+    _HEAD + _ID + rb" (?:<=|\(=) (<>|" + LOCAL_PART + rb")(?: R=\S{1,64})?(?=\s|\Z)"
 )
 _ARRIVAL_HOST = re.compile(rb" " + _HOST)
 _SENDER = rb"F=<?(" + LOCAL_PART + rb")>?"
@@ -64,11 +63,15 @@ _REFUSED_REST = re.compile(
 )
 
 
+_REFUSAL = 2  # index of the needle
+
+
 class EximReader:
     """A LogReader for Exim."""
 
     name = "exim"
     expected = 'lines of a main log of Exim, such as "2026-01-01 00:00:00 1vb1Aa-0000Ab-Cd <= ..."'
+    needles: tuple[bytes, ...] = (b" <= ", b" (= ", b"rejected ")
 
     def __init__(self) -> None:
         self.counts = {"no_client": 0, "no_identity": 0}
@@ -77,51 +80,34 @@ class EximReader:
         found = _KNOWN.match(line)
         return found is not None and (found[1] or found[2]) is not None
 
-    def read(self, lines: list[bytes], at: int, number: int, rows: list[LogRow], most: int) -> int:
-        start = at
-        for line in islice(lines, start, None):
-            at += 1
-            if b" <= " in line or b" (= " in line:
-                self._arrival(line, number + at - start, rows)
-            elif b"rejected " in line:
-                self._refused(line, number + at - start, rows)
-            else:
-                continue
-            if len(rows) >= most:
-                break
-        return at
+    def take(self, line: bytes, needle: int, number: int, rows: LogRows) -> None:
+        # A refusal may quote what marks an arrival.
+        if needle == _REFUSAL or not self._arrival(line, number, rows):
+            self._refused(line, number, rows)
 
-    def _arrival(self, line: bytes, number: int, rows: list[LogRow]) -> None:
+    def _arrival(self, line: bytes, number: int, rows: LogRows) -> bool:
         found = _ARRIVAL.match(line)
         if found is None:
-            return
-        host = _ARRIVAL_HOST.match(line, found.end())
-        if host is None:
-            end = found.end()
-            if not line.startswith((b" H=", b" DS H="), end):
-                self.counts["no_client"] += 1
-                return
+            return False
+        end = found.end()
         by_syslog, own, queue_id, mail_from = found.groups()
-        row = LogRow(
-            own or by_syslog or b"",
-            queue_id,
-            None,
-            None,
-            b"" if mail_from == b"<>" else mail_from,
-            number,
-        )
-        if host is None:
-            rows.append(
-                row._replace(reason=unreadable(number, found.end() + 4, line[found.end() + 3 :]))
-            )
-            return
-        name, helo, literal = host.groups()
-        ip = address_of(literal)
-        reason = "" if ip is not None else unreadable(number, host.start(3) + 1, literal)
-        # Without parentheses HELO was the name in DNS.
-        rows.append(row._replace(ip=ip, helo=name if helo is None else helo, reason=reason))
+        host = _ARRIVAL_HOST.match(line, end)
+        if host is not None:
+            name, helo, literal = host.groups()
+            # Without parentheses HELO was the name in DNS.
+            helo = name if helo is None else helo
+            known = client_of(literal, helo, number, host.start(3) + 1)
+        elif line.startswith((b" H=", b" DS H="), end):
+            at = line.index(b"H=", end) + 2
+            known = client_of(line[at:], None, number, at + 1)
+        else:
+            self.counts["no_client"] += 1
+            return True
+        path = b"" if mail_from == b"<>" else mail_from
+        rows.add(own or by_syslog or b"", queue_id, known, path, number)
+        return True
 
-    def _refused(self, line: bytes, number: int, rows: list[LogRow]) -> None:
+    def _refused(self, line: bytes, number: int, rows: LogRows) -> None:
         found = _REFUSED.match(line)
         if found is None:
             return
@@ -136,9 +122,8 @@ class EximReader:
         if helo is None and mail_from is None:
             self.counts["no_identity"] += 1
             return
-        ip = address_of(literal)
-        reason = "" if ip is not None else unreadable(number, found.start(7) + 1, literal)
-        rows.append(LogRow(own or by_syslog or b"", queue_id, ip, helo, mail_from, number, reason))
+        known = client_of(literal, helo, number, found.start(7) + 1)
+        rows.add(own or by_syslog or b"", queue_id, known, mail_from, number)
 
     def state(self) -> str:
         return ""

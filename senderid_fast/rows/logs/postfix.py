@@ -14,18 +14,15 @@ anything.
 from __future__ import annotations
 
 import re
-from itertools import islice
 
 from senderid_fast.rows.base import Place, RowSource
-from senderid_fast.rows.logs.source import LogRow, LogSource
+from senderid_fast.rows.logs.source import LogRows, LogSource
 from senderid_fast.rows.logs.syslog import (
     HEAD,
     HELO_MOST,
     LITERAL,
-    Known,
     Pending,
-    address_of,
-    unreadable,
+    client_of,
 )
 
 __all__ = ["open_postfix"]
@@ -38,7 +35,7 @@ def open_postfix(path: str, *, place: Place | None = None, batch_rows: int = 65_
 
 # postfix/smtpd[7]: postfix-in/submission/smtpd[7]: Solaris writes an [ID ...] behind it.
 def _program(names: bytes) -> bytes:
-    return rb"[^\s\[]{1,128}/(" + names + rb")\[\d{1,10}\]: (?:\[ID \d{1,10} [^\]\s]{1,32}\] )?"
+    return rb"[^\s\[]{1,128}/(?:" + names + rb")\[\d{1,10}\]: (?:\[ID \d{1,10} [^\]\s]{1,32}\] )?"
 
 
 _QUEUE_ID = rb"([0-9A-Za-z]{5,32}): "
@@ -52,7 +49,7 @@ _KNOWN = re.compile(
     )
 )
 _FROM = re.compile(
-    HEAD + _program(rb"n?qmgr") + _QUEUE_ID + rb"from=<(.{0,1024}?)>, (?:size|status)="
+    HEAD + _program(rb"n?qmgr") + _QUEUE_ID + rb"from=<(.{0,1024})>, (?:size|status)="
 )
 _CLIENT = re.compile(HEAD + _program(rb"smtpd|qmqpd") + _QUEUE_ID + rb"client=" + _HOST)
 _ORIGINAL_CLIENT = re.compile(rb", orig_client=" + _HOST + rb"\s*\Z")
@@ -80,6 +77,7 @@ class PostfixReader:
 
     name = "postfix"
     expected = "lines of syslog with a program such as postfix/smtpd[1234]"
+    needles: tuple[bytes, ...] = (b": from=<", b": client=", b" proto=", b"reject: ")
 
     def __init__(self) -> None:
         self.counts = {"no_client": 0, "no_identity": 0, "pushed_out": 0}
@@ -88,62 +86,57 @@ class PostfixReader:
     def knows(self, line: bytes) -> bool:
         return _KNOWN.match(line) is not None
 
-    def read(self, lines: list[bytes], at: int, number: int, rows: list[LogRow], most: int) -> int:
-        start = at
-        for line in islice(lines, start, None):
-            at += 1
-            if b": from=<" in line:
-                self._from(line, number + at - start, rows)
-            elif b": client=" in line:
-                self._client(line, number + at - start)
-                continue
-            elif b" proto=" in line or b"reject: " in line:
-                self._session(line, number + at - start, rows)
-            else:
-                continue
-            if len(rows) >= most:
-                break
-        self.counts["pushed_out"] = self._pending.pushed_out
-        return at
+    def take(self, line: bytes, needle: int, number: int, rows: LogRows) -> None:
+        # In a line about a session, the client may have written what marks the others.
+        done = False
+        if needle == 0:
+            done = self._from(line, number, rows)
+        elif needle == 1:
+            done = self._client(line, number)
+        if not done:
+            self._session(line, number, rows)
 
-    def _from(self, line: bytes, number: int, rows: list[LogRow]) -> None:
+    def _from(self, line: bytes, number: int, rows: LogRows) -> bool:
         found = _FROM.match(line)
         if found is None:
-            return
-        time, host, _, queue_id, mail_from = found.groups()
-        known = self._pending.pop(b"%s %s" % (host, queue_id))
+            return False
+        time, host, queue_id, mail_from = found.groups()
+        known = self._pending.pop(host + b" " + queue_id, None)
         if known is None:
             # Submitted on the host (pickup), or read before: qmgr repeats the line at each try.
             self.counts["no_client"] += 1
-            return
-        ip, helo, reason = known
-        rows.append(LogRow(time, queue_id, ip, helo, mail_from, number, reason))
+        else:
+            rows.add(time, queue_id, known, mail_from, number)
+        return True
 
-    def _client(self, line: bytes, number: int) -> None:
+    def _client(self, line: bytes, number: int) -> bool:
         found = _CLIENT.match(line)
-        if found is None or found[4] == b"NOQUEUE":
-            return
-        literal, column = found[5], found.start(5)
+        if found is None:
+            return False
+        _, host, queue_id, literal = found.groups()
+        column = found.start(4)
         if b", orig_client=" in line:
             original = _ORIGINAL_CLIENT.search(line, found.end())
             if original is not None:
                 literal, column = original[1], original.start(1)
-        ip = address_of(literal)
-        reason = "" if ip is not None else unreadable(number, column + 1, literal)
-        self._pending.put(b"%s %s" % (found[2], found[4]), Known(ip, None, reason))
+        if queue_id != b"NOQUEUE":
+            known = client_of(literal, None, number, column + 1)
+            self._pending.put(host + b" " + queue_id, known)
+            self.counts["pushed_out"] = self._pending.pushed_out
+        return True
 
-    def _session(self, line: bytes, number: int, rows: list[LogRow]) -> None:
+    def _session(self, line: bytes, number: int, rows: LogRows) -> None:
         found = _SESSION.match(line)
         if found is None:
             return
-        time, host, _, queue_id, action, command, literal = found.groups()
+        time, host, queue_id, action, command, literal = found.groups()
         # The last one is Postfix's own, unless the client has written another into its HELO.
         start = line.rfind(b"; from=<", found.end())
         envelope = (
             _ENVELOPE.search(line, found.end()) if start < 0 else _ENVELOPE.match(line, start)
         )
         mail_from, helo = (None, None) if envelope is None else envelope.groups()
-        key = b"%s %s" % (host, queue_id)
+        key = host + b" " + queue_id
         known = self._pending.get(key)
         if known is not None and helo is not None:
             known = known._replace(helo=helo[:HELO_MOST])
@@ -151,18 +144,16 @@ class PostfixReader:
         if action not in _REFUSED:
             return
         if known is not None and (command is None or command == _AT_END):
-            self._pending.pop(key)
+            self._pending.pop(key, None)
         if literal is not None:
-            ip = address_of(literal)
-            reason = "" if ip is not None else unreadable(number, found.start(7) + 1, literal)
-            known = Known(ip, helo, reason)
+            known = client_of(literal, helo, number, found.start(6) + 1)
         if known is None:
             self.counts["no_client"] += 1
-        elif helo is None and mail_from is None:
+        elif known.helo is None and mail_from is None:
             self.counts["no_identity"] += 1
         else:
             name = None if queue_id == b"NOQUEUE" else queue_id
-            rows.append(LogRow(time, name, known.ip, helo, mail_from, number, known.reason))
+            rows.add(time, name, known, mail_from, number)
 
     def state(self) -> str:
         return self._pending.state()

@@ -12,11 +12,10 @@ before it (the message-id) is the sender's.
 from __future__ import annotations
 
 import re
-from itertools import islice
 
 from senderid_fast.rows.base import Place, RowSource
-from senderid_fast.rows.logs.source import LogRow, LogSource, Unfit
-from senderid_fast.rows.logs.syslog import HEAD, LITERAL, LOCAL_PART, address_of, unreadable
+from senderid_fast.rows.logs.source import LogRows, LogSource, Unfit
+from senderid_fast.rows.logs.syslog import HEAD, LITERAL, LOCAL_PART, client_of
 
 __all__ = ["open_sendmail"]
 
@@ -47,6 +46,9 @@ _REFUSED = re.compile(
     + _PATH
     + rb"(?:, arg2=\S{0,255})?(?=, relay=)"
 )
+_REFUSED_ELSE = re.compile(
+    HEAD + _PROGRAM + rb"(?:" + _QUEUE_ID + rb")?ruleset=check_\w{1,32}, .*, reject="
+)
 _RELAY = rb", relay=(?:[^\s\[\]]{1,512} )?\[" + LITERAL + rb"\](?: \(may be forged\))?"
 _RELAY_AT_END = re.compile(_RELAY + rb"\s*\Z")
 _RELAY_BEFORE = re.compile(_RELAY + rb", reject=")
@@ -57,6 +59,7 @@ class SendmailReader:
 
     name = "sendmail"
     expected = "lines of syslog with a program such as sendmail[1234] or sm-mta[1234]"
+    needles: tuple[bytes, ...] = (b": from=", b"ruleset=check_")
 
     def __init__(self) -> None:
         self.counts = {"no_client": 0, "no_identity": 0}
@@ -64,32 +67,26 @@ class SendmailReader:
     def knows(self, line: bytes) -> bool:
         return _KNOWN.match(line) is not None
 
-    def read(self, lines: list[bytes], at: int, number: int, rows: list[LogRow], most: int) -> int:
-        start = at
-        for line in islice(lines, start, None):
-            at += 1
-            if b": from=" in line:
-                found, relay = _FROM.match(line), line.rfind(b", relay=")
-                pattern = _RELAY_AT_END
-            elif b"ruleset=check_" in line:
-                found = _REFUSED.match(line)
-                if found is None:
-                    # check_rcpt does not tell the sender; the line with from= that follows does.
-                    self.counts["no_identity"] += b", reject=" in line
-                    continue
-                relay, pattern = found.end(), _RELAY_BEFORE
-            else:
-                continue
+    def take(self, line: bytes, needle: int, number: int, rows: LogRows) -> None:
+        found, pattern = _FROM.match(line), _RELAY_AT_END
+        relay = line.rfind(b", relay=")
+        if found is None:
+            found, pattern = _REFUSED.match(line), _RELAY_BEFORE
             if found is None:
-                continue
-            # No address: submitted on the host, "relay=root@localhost".
-            if relay < found.end() or line.find(b"[", relay) < 0:
-                self.counts["no_client"] += 1
-                continue
-            rows.append(_row(line, found, pattern.match(line, relay), relay, number + at - start))
-            if len(rows) >= most:
-                break
-        return at
+                # check_rcpt does not tell the sender; the line with from= that follows does.
+                self.counts["no_identity"] += _REFUSED_ELSE.match(line) is not None
+                return
+            relay = found.end()
+        # No address: submitted on the host, "relay=root@localhost".
+        if relay < found.end() or line.find(b"[", relay) < 0:
+            self.counts["no_client"] += 1
+            return
+        time, _, _, queue_id, quoted, bare = found.groups()
+        match = pattern.match(line, relay)
+        relay += len(b", relay=")
+        literal, column = (line[relay:], relay) if match is None else (match[1], match.start(1))
+        known = client_of(literal, None, number, column + 1)
+        rows.add(time, queue_id, known, quoted if quoted is not None else bare, number)
 
     def state(self) -> str:
         return ""
@@ -97,21 +94,3 @@ class SendmailReader:
     def restore(self, state: str) -> None:
         if state:
             raise Unfit
-
-
-def _row(
-    line: bytes,
-    found: re.Match[bytes],
-    relay: re.Match[bytes] | None,
-    start: int,
-    number: int,
-) -> LogRow:
-    time, _, _, queue_id, quoted, bare = found.groups()
-    mail_from = quoted if quoted is not None else bare
-    if relay is None:
-        start += len(b", relay=")
-        reason = unreadable(number, start + 1, line[start:])
-        return LogRow(time, queue_id, None, None, mail_from, number, reason)
-    ip = address_of(relay[1])
-    reason = "" if ip is not None else unreadable(number, relay.start(1) + 1, relay[1])
-    return LogRow(time, queue_id, ip, None, mail_from, number, reason)

@@ -11,13 +11,13 @@ from typing import TYPE_CHECKING, Any, NamedTuple, Protocol
 
 from senderid_fast.errors import RowsError
 from senderid_fast.rows.base import Block, Fault, Place
-from senderid_fast.rows.logs.lines import Lines, Piece
+from senderid_fast.rows.logs.lines import Lines, candidates
 from senderid_fast.rows.streams import arrow
 
 if TYPE_CHECKING:
     import pyarrow as pa
 
-__all__ = ["LogReader", "LogRow", "LogSource", "Unfit"]
+__all__ = ["Known", "LogReader", "LogRows", "LogSource", "Unfit"]
 
 #: Lines that are not empty among which one of the log has to be.
 FIRST_LINES = 1_000
@@ -25,18 +25,54 @@ FIRST_LINES = 1_000
 BLOCK_OCTETS = 1 << 26
 
 
-class LogRow(NamedTuple):
-    """A row, as octets of the log. None: the log does not tell.
+class LogRows:
+    """Rows, column by column, as octets of the log. None: the log does not tell.
 
-    reason  why it is at fault: "line 17, column 60: ..."; "" if it is not
+    Plain lists of octets and numbers: a tuple for each row would keep the garbage collector busy.
     """
 
-    time: bytes
-    queue_id: bytes | None
-    ip: str | None
-    helo: bytes | None
-    mail_from: bytes | None
-    line: int
+    __slots__ = ("faults", "helo", "ip", "line", "mail_from", "queue_id", "time")
+
+    def __init__(self) -> None:
+        self.time: list[bytes | None] = []
+        self.queue_id: list[bytes | None] = []
+        self.ip: list[str | None] = []
+        self.helo: list[bytes | None] = []
+        self.mail_from: list[bytes | None] = []
+        self.line: list[int] = []
+        self.faults: list[Fault] = []
+
+    def __len__(self) -> int:
+        return len(self.line)
+
+    def add(
+        self,
+        time: bytes,
+        queue_id: bytes | None,
+        known: Known,
+        mail_from: bytes | None,
+        line: int,
+    ) -> None:
+        """Append a row; if known has a reason, it is at fault."""
+        ip, helo, reason = known
+        if reason:
+            self.faults.append(Fault(len(self.line), reason))
+        self.time.append(time)
+        self.queue_id.append(queue_id)
+        self.ip.append(ip)
+        self.helo.append(helo)
+        self.mail_from.append(mail_from)
+        self.line.append(line)
+
+
+class Known(NamedTuple):
+    """What is known of a client; None and "" for what is not.
+
+    reason  why its row is at fault: "line 17, column 60: ..."
+    """
+
+    ip: str | None = None
+    helo: bytes | None = None
     reason: str = ""
 
 
@@ -49,24 +85,24 @@ class LogReader(Protocol):
 
     name      of the format
     expected  what its lines look like, for an error
+    needles   strings; a line with none of them is passed over
     counts    of lines that could have been rows and are none, by why
     """
 
     name: str
     expected: str
+    needles: tuple[bytes, ...]
     counts: dict[str, int]
 
     def knows(self, line: bytes) -> bool:
         """Whether a line is of this log."""
         ...
 
-    def read(self, lines: list[bytes], at: int, number: int, rows: list[LogRow], most: int) -> int:
-        """Append rows until there are so many or the lines are over.
+    def take(self, line: bytes, needle: int, number: int, rows: LogRows) -> None:
+        """Read a line, and append its row if it completes one.
 
-        at      where among the lines to begin
-        number  of lines before that one
-
-        Returns where it stopped.
+        needle  the index of the string that is the first in it
+        number  the line's, from 1
         """
         ...
 
@@ -134,32 +170,39 @@ class LogSource:
 
     def blocks(self) -> Iterator[Block]:
         """The rows. Raises RowsError if it is no such log, or cannot be read on."""
-        rows: list[LogRow] = []
+        rows = LogRows()
         begun = self._offset
         for piece in self._lines.pieces():
+            if not self._known:
+                self._look(piece.data)
             at = 0
-            while at < len(piece.lines):
-                if not self._known:
-                    self._look(piece, at)
-                end = self._reader.read(piece.lines, at, self._number, rows, self._most)
+            while at < len(piece.data):
+                end = self._take(piece.data, at, rows)
+                self._number += piece.data.count(b"\n", at, end)
                 self._offset += piece.octets(at, end)
                 self._cut += piece.cut(at, end)
-                self._number += end - at
                 at = end
-                self._known = self._known or bool(rows)
                 full = len(rows) >= self._most or self._offset - begun >= BLOCK_OCTETS
                 if full and rows:
                     yield self._block(rows)
-                    rows, begun = [], self._offset
+                    rows, begun = LogRows(), self._offset
         if not self._known and self._seen:
             raise self._unknown(self._number)
         if rows:
             yield self._block(rows)
 
-    def _look(self, piece: Piece, start: int) -> None:
+    def _take(self, data: bytes, start: int, rows: LogRows) -> int:
+        """Take rows until the block is full or the lines are over; returns where that is."""
+        take, before, most = self._reader.take, self._number, self._most
+        for line, number, needle, end in candidates(data, start, self._reader.needles):
+            take(line, needle, before + number, rows)
+            if len(rows) >= most:
+                return end
+        return len(data)
+
+    def _look(self, data: bytes) -> None:
         """Look for a line of the log among the first ones."""
-        for at in range(start, len(piece.lines)):
-            line = piece.lines[at]
+        for number, line in enumerate(data.split(b"\n"), self._number + 1):
             if not line.strip():
                 continue
             if self._reader.knows(line):
@@ -167,27 +210,25 @@ class LogSource:
                 return
             self._seen += 1
             if self._seen >= FIRST_LINES:
-                raise self._unknown(self._number + at - start + 1)
+                raise self._unknown(number)
 
     def _unknown(self, number: int) -> RowsError:
         problem = f"none of the lines so far is of this log; expected: {self._reader.expected}"
         return RowsError(self._path, f"line {number}", problem)
 
-    def _block(self, rows: list[LogRow]) -> Block:
+    def _block(self, rows: LogRows) -> Block:
         pa: Any = arrow()
-        times, queue_ids, ips, helos, paths, lines, reasons = map(list, zip(*rows, strict=True))
         batch = pa.RecordBatch.from_arrays(
             [
-                _text(times),
-                _text(queue_ids),
-                pa.array(ips, pa.utf8()),
-                _text(helos),
-                _text(paths),
-                pa.array(lines, pa.int64()),
+                _text(rows.time),
+                _text(rows.queue_id),
+                pa.array(rows.ip, pa.utf8()),
+                _text(rows.helo),
+                _text(rows.mail_from),
+                pa.array(rows.line, pa.int64()),
             ],
             schema=self.schema,
         )
-        faults = tuple(Fault(row, reason) for row, reason in enumerate(reasons) if reason)
         place = {
             "format": self._reader.name,
             "offset": self._offset,
@@ -198,7 +239,7 @@ class LogSource:
             "counts": dict(self._reader.counts),
             "state": self._reader.state(),
         }
-        return Block(batch, faults, place, self._lines.stream.tell())
+        return Block(batch, tuple(rows.faults), place, self._lines.stream.tell())
 
     def close(self) -> None:
         """Let go of the file."""

@@ -6,10 +6,10 @@ What may live here: patterns and helpers that more than one log needs.
 from __future__ import annotations
 
 from collections import OrderedDict
-from typing import NamedTuple
+from functools import lru_cache
 
 from senderid_fast._core.cidr import parse_address
-from senderid_fast.rows.logs.source import Unfit
+from senderid_fast.rows.logs.source import Known, Unfit
 
 __all__ = [
     "HEAD",
@@ -17,10 +17,8 @@ __all__ = [
     "LITERAL",
     "LOCAL_PART",
     "TIME",
-    "Known",
     "Pending",
-    "address_of",
-    "unreadable",
+    "client_of",
 ]
 
 # RFC 3164 4.1.2 (some write one blank before a day of one digit), with fractions of a second; or
@@ -32,6 +30,7 @@ TIME = (
 #: Groups: the time and the host. "<22>" before it is the priority as it is sent (RFC 3164 4.1.1).
 HEAD = rb"(?:<\d{1,3}>)?(" + TIME + rb") ([^\s]{1,255}) "
 #: What stands between brackets if it is an address.
+LITERAL_MOST = 64
 LITERAL = rb"([^\]\s]{1,64})"
 #: An address outside of angle brackets, which ends at a blank that is not quoted (RFC 5321 4.1.2).
 LOCAL_PART = rb'(?:[^\s"\\<>]|\\.|"(?:[^"\\]|\\.)*+")*+'
@@ -41,27 +40,21 @@ HELO_MOST = 1_024
 PENDING_MOST = 100_000
 
 
-def address_of(octets: bytes) -> str | None:
-    """The address in its shortest form, or None. "IPv6:" may stand before it (RFC 5321 4.1.3)."""
+@lru_cache(maxsize=1 << 16)
+def _known(octets: bytes) -> Known | None:
+    """The client of an address; "IPv6:" may stand before it (RFC 5321 4.1.3)."""
     text = octets.decode("latin-1")
-    return parse_address(text[5:] if text[:5].lower() == "ipv6:" else text)
+    ip = parse_address(text[5:] if text[:5].lower() == "ipv6:" else text)
+    return None if ip is None else Known(ip)
 
 
-def unreadable(number: int, column: int | str, octets: bytes) -> str:
-    """The reason of a row whose address is none. number and column are from 1, or it has a name."""
-    shown = ascii(octets[:64].decode("utf-8", "replace"))
-    return f"line {number}, column {column}: {shown} is no IP address"
-
-
-class Known(NamedTuple):
-    """What is known of a client before its row is complete; None and "" for what is not.
-
-    reason  why its row is at fault
-    """
-
-    ip: str | None = None
-    helo: bytes | None = None
-    reason: str = ""
+def client_of(octets: bytes, helo: bytes | None, number: int, column: int | str) -> Known:
+    """A client of which the log tells an address. number and column (or its name) are from 1."""
+    known = _known(octets) if len(octets) <= LITERAL_MOST else None
+    if known is not None:
+        return known if helo is None else Known(known.ip, helo)
+    shown = ascii(octets[:LITERAL_MOST].decode("utf-8", "replace"))
+    return Known(None, helo, f"line {number}, column {column}: {shown} is no IP address")
 
 
 class Pending:
@@ -72,7 +65,7 @@ class Pending:
 
     def __init__(self) -> None:
         self._of: OrderedDict[bytes, Known] = OrderedDict()
-        self.get = self._of.get
+        self.get, self.pop = self._of.get, self._of.pop
         self.pushed_out = 0
 
     def put(self, key: bytes, known: Known) -> None:
@@ -82,10 +75,6 @@ class Pending:
         if len(self._of) > PENDING_MOST:
             self._of.popitem(last=False)
             self.pushed_out += 1
-
-    def pop(self, key: bytes) -> Known | None:
-        """What is known, and forget it."""
-        return self._of.pop(key, None)
 
     def state(self) -> str:
         """Everything as text, the oldest first."""
