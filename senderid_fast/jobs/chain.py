@@ -59,14 +59,16 @@ class ChainedSource:
         if first:
             self.schema: pa.Schema = source.schema
         elif not source.schema.equals(self.schema):
-            raise RowsError(name, "", f"its columns are not those of {self._inputs[0]}: "
-                            f"{_difference(self.schema, source.schema)}")
+            raise RowsError(
+                name,
+                "",
+                f"its columns are not those of {self._inputs[0]}: "
+                f"{_difference(self.schema, source.schema)}",
+            )
         self.may_fault |= source.may_fault
         self._sizes.append(source.octets or 0)
         self.octets = None if None in (self.octets, source.octets) else sum(self._sizes)
-        self.rows = (
-            None if self.rows is None or source.rows is None else self.rows + source.rows
-        )
+        self.rows = None if self.rows is None or source.rows is None else self.rows + source.rows
 
     def blocks(self) -> Iterator[Block]:
         """The blocks of all inputs. Raises a SenderIDError."""

@@ -70,7 +70,9 @@ def change_of(then: dict[str, Any], now: dict[str, Any]) -> str | None:
     if then["path"] != now["path"]:
         return f"the job was begun with {then['path']} in its place"
     if then.get("size") != now.get("size"):
-        return f"its size was {then.get('size')} octets when the job began, and is {now.get('size')}"
+        return (
+            f"its size was {then.get('size')} octets when the job began, and is {now.get('size')}"
+        )
     if then["digest"] != now["digest"]:
         return "what it holds has changed since the job began"
     return "it was written to since the job began"

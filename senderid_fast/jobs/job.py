@@ -126,8 +126,10 @@ class Job:
                 if there is not None:
                     raise InputError("output", f"{output} is there already: replace with overwrite")
             remove_checkpoint(path)
-        if resume and there is not None and (
-            note is None or (note.ending and there != note.replaces)
+        if (
+            resume
+            and there is not None
+            and (note is None or (note.ending and there != note.replaces))
         ):
             self._ended = True
         if note is None:
@@ -158,17 +160,19 @@ class Job:
                 f"were {len(note.inputs)} when the job was begun, and are {len(self._inputs)} now; "
                 f"{advice}",
             )
-        for then, this in zip(note.inputs, self._inputs, strict=True):
-            change = change_of(then, this)
+        for before, after in zip(note.inputs, self._inputs, strict=True):
+            change = change_of(before, after)
             if change is not None:
-                raise RowsError(this["path"], "", f"{change}; {advice}")
+                raise RowsError(after["path"], "", f"{change}; {advice}")
 
     def _restore(self, note: Checkpoint, path: Path) -> None:
         try:
             self._summary.restore(note.counters)
         except (KeyError, TypeError, ValueError, AttributeError):
             raise RowsError(
-                str(path), "", "is no state of a job: counters is damaged; start afresh with overwrite"
+                str(path),
+                "",
+                "is no state of a job: counters is damaged; start afresh with overwrite",
             ) from None
         summary = self._summary
         self._earlier = summary.asked, summary.failed, summary.seconds

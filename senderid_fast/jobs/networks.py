@@ -38,29 +38,34 @@ def count_networks(column: pa.Array) -> list[tuple[pa.Array, pa.Array]]:
     column = column.drop_null()
     if not (pa.types.is_string(column.type) or pa.types.is_large_string(column.type)):
         return [_of_each(pc.value_counts(column))] if len(column) else []
-    # One character that only IPv6 has tells the two forms apart.
-    is_six = pc.match_substring(column, ":")
-    found = []
-    if is_six.true_count:
-        six = column.filter(is_six)
-        column = column.filter(pc.invert(is_six))
-        mapped = pc.starts_with(six, MAPPED)
-        if mapped.true_count:
-            found.append(_of_dotted(pc.utf8_slice_codeunits(six.filter(mapped), len(MAPPED))))
-            six = six.filter(pc.invert(mapped))
-        counted = pc.value_counts(pc.replace_substring_regex(six, GROUPS, r"\1"))
-        short = pc.ends_with(counted.field(0), ":")
-        found.append((counted.field(0).filter(short), counted.field(1).filter(short)))
-        found.append(_of_each(counted.filter(pc.invert(short))))
-    found.append(_of_dotted(column))
+    # The last number of an address says nothing of its network, in either form.
+    counted = pc.value_counts(pc.ascii_rtrim(column, "0123456789 \t"))
+    dotted = pc.ends_with(counted.field(0), ".")
+    found = [_of_dotted(counted.filter(dotted))]
+    if dotted.true_count < len(counted):
+        found += _of_groups(counted.filter(pc.invert(dotted)))
     return [(keys, counts) for keys, counts in found if len(keys)]
 
 
-def _of_dotted(column: pa.Array) -> tuple[pa.Array, pa.Array]:
+def _of_dotted(counted: pa.StructArray) -> tuple[pa.Array, pa.Array]:
     import pyarrow.compute as pc
 
-    counted = pc.value_counts(pc.ascii_rtrim(column, "0123456789 \t"))
-    return pc.ascii_ltrim(counted.field(0), " \t"), counted.field(1)
+    keys = pc.ascii_ltrim(counted.field(0), " \t")
+    mapped = pc.starts_with(keys, MAPPED)
+    if mapped.true_count:
+        keys = pc.if_else(mapped, pc.utf8_slice_codeunits(keys, len(MAPPED)), keys)
+    return keys, counted.field(1)
+
+
+def _of_groups(counted: pa.StructArray) -> list[tuple[pa.Array, pa.Array]]:
+    """Keys of IPv6 addresses whose last digits are cut off."""
+    import pyarrow.compute as pc
+
+    matched = pc.match_substring_regex(counted.field(0), GROUPS)
+    many = counted.filter(matched)
+    keys = pc.replace_substring_regex(many.field(0), GROUPS, r"\1")
+    few = counted.filter(pc.invert(matched))
+    return [(keys, many.field(1)), _of_each(few)]
 
 
 def _of_each(counted: pa.StructArray) -> tuple[pa.Array, pa.Array]:
@@ -76,7 +81,11 @@ def _of_each(counted: pa.StructArray) -> tuple[pa.Array, pa.Array]:
 
 
 def _key_of(address: str | bytes) -> str:
-    found = ip_address(address.strip() if isinstance(address, str) else address)
+    if isinstance(address, str):
+        address = address.strip()
+        if address.endswith(":") and not address.endswith("::"):
+            address += "0"  # its last number was cut off
+    found = ip_address(address)
     if isinstance(found, IPv6Address):
         if found.ipv4_mapped is None:
             return f"{IPv6Address(int(found) >> 80 << 80)}/48"

@@ -94,19 +94,22 @@ def source_of(options: JobOptions, place: Place | None) -> RowSource:
 
 def checker(engine: Engine, options: JobOptions) -> Check:
     """The check of a block."""
-    columns = {name: options.columns.get(name, name) for name in ("ip", "helo", "mail_from")}
+    inside = options.wanted if keeps_lines(options) else ()
 
     def check(batch: pa.RecordBatch) -> pa.RecordBatch:
         checked: pa.RecordBatch = engine.check_batch(
             batch,
-            **columns,
+            ip=options.columns.get("ip", "ip"),
+            helo=options.columns.get("helo", "helo"),
+            mail_from=options.columns.get("mail_from", "mail_from"),
             headers=options.headers,
             helo_result=options.helo_result,
             counts=options.counts,
             explanations=options.explanations,
             threads=options.threads,
         )
-        return checked
+        # What a line of JSON holds already is not added to it.
+        return checked.drop_columns([each for each in inside if each in checked.schema.names])
 
     return check
 

@@ -77,7 +77,7 @@ class _Text(Progress):
         if now > then:
             parts.append(f"{(figures.rows - before.rows) / (now - then):,.0f} rows/s")
             gain = (part or 0.0) - (before.part or 0.0)
-            if part is not None and 0 < gain and part < 1:
+            if part is not None and gain > 0 and part < 1:
                 parts.append(f"{_duration((1 - part) * (now - then) / gain)} left")
         parts.append(f"{figures.asked:,} questions asked, {figures.open:,} open")
         return "  ".join(parts)

@@ -25,12 +25,8 @@ RESULTS = ("pass", "fail", "softfail", "neutral", "none", "temperror", "permerro
 FAILING = frozenset(("fail", "softfail"))
 IDENTITIES = ("mfrom", "helo", "pra")
 ERRORS = ("permerror", "temperror")
-# An index of a dictionary<int8> is below this.
-CODES = 128
 # One of so many failing rows is counted when networks are too many.
 SAMPLED = 8
-# Stands for no scope: MAIL FROM was to be checked, and the row has no address or no identity.
-NO_SCOPE = CODES - 1
 
 
 class Summary:
@@ -50,8 +46,8 @@ class Summary:
         self.failed = 0
         self.seconds = 0.0
         self._helo_result = helo_result
-        # identity, result, reason
-        self._counts: dict[tuple[str, str, str], int] = {}
+        self._results: dict[tuple[str, str], int] = {}  # by identity and result
+        self._reasons: dict[tuple[str, str], int] = {}  # by result and reason
         self._domains = Tops()
         self._networks = Tops()
         self._shift = 0  # so that it is not always the same place of a block that is looked at
@@ -105,35 +101,45 @@ class Summary:
             self._networks.add_counts(keys, rows if weight == 1 else pc.multiply(rows, weight))
 
     def _count(self, batch: pa.RecordBatch, prefix: str) -> None:
-        """Count the triples of identity, result and reason, by their codes."""
+        """Count the results of each identity, and the reasons of errors, by their codes."""
         import pyarrow as pa
         import pyarrow.compute as pc
 
-        columns = [batch[f"{prefix}_result"], batch[f"{prefix}_reason"]]
+        result, reason = batch[f"{prefix}_result"], batch[f"{prefix}_reason"]
+        results = result.dictionary.to_pylist()
+        identities = [prefix]
+        # There are so few results and scopes that both together are one octet.
+        codes = result.indices
         if prefix == "spf":
-            columns.append(batch["spf_scope"])
-        codes = None
-        for column in columns:
-            indices = column.indices.cast(pa.int32())
-            if len(columns) == 3 and column is columns[2]:
-                indices = indices.fill_null(NO_SCOPE)
-            codes = indices if codes is None else pc.add(pc.multiply(codes, CODES), indices)
-        counted = pc.value_counts(codes)
-        words = [column.dictionary.to_pylist() for column in columns]
-        for code, rows in zip(
-            counted.field(0).to_pylist(), counted.field(1).to_pylist(), strict=True
-        ):
+            scope = batch["spf_scope"]
+            identities = scope.dictionary.to_pylist()
+            many = pa.scalar(len(identities), pa.int8())
+            codes = pc.add(pc.multiply(codes, many), scope.indices)
+        for code, rows in _pairs(pc.value_counts(codes)):
             if code is None:
-                continue  # not checked: no identity was there
-            rest, identity = code, prefix
-            if prefix == "spf":
-                rest, scope = divmod(rest, CODES)
-                identity = "mfrom" if scope == NO_SCOPE else words[2][scope]
-            result, reason = divmod(rest, CODES)
-            if self._helo_result and prefix == "spf" and identity == "helo":
+                continue  # no identity was there to be checked
+            number, which = divmod(code, len(identities))
+            if self._helo_result and prefix == "spf" and identities[which] == "helo":
                 continue  # the columns of HELO tell it for every row
-            key = identity, words[0][result], words[1][reason]
-            self._counts[key] = self._counts.get(key, 0) + rows
+            key = identities[which], results[number]
+            self._results[key] = self._results.get(key, 0) + rows
+        if self._helo_result and prefix == "spf":
+            mine = pc.not_equal(scope.indices, identities.index("helo"))
+            result, reason = result.filter(mine), reason.filter(mine)
+        self._count_reasons(result, reason)
+
+    def _count_reasons(self, result: pa.DictionaryArray, reason: pa.DictionaryArray) -> None:
+        import pyarrow.compute as pc
+
+        reasons = reason.dictionary.to_pylist()
+        for number, word in enumerate(result.dictionary.to_pylist()):
+            if word not in ERRORS:
+                continue
+            here = pc.equal(result.indices, number)
+            if here.true_count:
+                for code, rows in _pairs(pc.value_counts(reason.indices.filter(here))):
+                    key = word, reasons[code]
+                    self._reasons[key] = self._reasons.get(key, 0) + rows
 
     def state(self) -> dict[str, Any]:
         """All of it, as JSON can hold it."""
@@ -143,7 +149,8 @@ class Summary:
             "asked": self.asked,
             "failed": self.failed,
             "seconds": self.seconds,
-            "results": [[*key, rows] for key, rows in self._counts.items()],
+            "results": [[*key, rows] for key, rows in self._results.items()],
+            "reasons": [[*key, rows] for key, rows in self._reasons.items()],
             "domains": self._domains.state(),
             "networks": self._networks.state(),
         }
@@ -153,8 +160,9 @@ class Summary:
         for name in ("rows", "faults", "asked", "failed"):
             setattr(self, name, int(state[name]))
         self.seconds = float(state["seconds"])
-        for identity, result, reason, rows in state["results"]:
-            self._counts[str(identity), str(result), str(reason)] = int(rows)
+        for name, counts in (("results", self._results), ("reasons", self._reasons)):
+            for one, other, rows in state[name]:
+                counts[str(one), str(other)] = int(rows)
         self._domains.restore(state["domains"])
         self._networks.restore(state["networks"])
 
@@ -162,20 +170,18 @@ class Summary:
         """The summary as values for JSON; see docs/batch-command.md."""
         results: dict[str, dict[str, int]] = {}
         reasons: dict[str, dict[str, int]] = {name: {} for name in ERRORS}
-        for (identity, result, reason), rows in self._counts.items():
-            of_identity = results.setdefault(identity, dict.fromkeys(RESULTS, 0))
-            of_identity[result] += rows
-            if result in reasons:
-                reasons[result][reason] = reasons[result].get(reason, 0) + rows
-        domains = [
-            {"domain": top.value, "rows": top.rows} for top in self._domains.most(TOP)
-        ]
+        for (identity, result), rows in self._results.items():
+            results.setdefault(identity, dict.fromkeys(RESULTS, 0))[result] += rows
+        for (result, reason), rows in self._reasons.items():
+            reasons[result][reason] = rows
+        domains = [{"domain": top.value, "rows": top.rows} for top in self._domains.most(TOP)]
         by_network: dict[str, int] = {}
         for top in self._networks.most(BOUND):
             name = network_name(top.value)
             by_network[name] = by_network.get(name, 0) + top.rows
         networks = [
-            {"network": name, "rows": rows} for name, rows in list(_by_rows(by_network).items())[:TOP]
+            {"network": name, "rows": rows}
+            for name, rows in list(_by_rows(by_network).items())[:TOP]
         ]
         return {
             "rows": self.rows,
@@ -225,10 +231,13 @@ def _failing(column: pa.DictionaryArray, other: pa.Array | None = None) -> pa.Ar
     import pyarrow as pa
     import pyarrow.compute as pc
 
-    words = column.dictionary.to_pylist()
-    wanted = [code for code, word in enumerate(words) if word in FAILING]
-    found = pc.is_in(column.indices, pa.array(wanted, column.indices.type))
+    fails = [word in FAILING for word in column.dictionary.to_pylist()]
+    found = pa.array(fails, pa.bool_()).take(column.indices).fill_null(False)
     return found if other is None else pc.or_(found, other)
+
+
+def _pairs(counted: pa.StructArray) -> Iterator[tuple[Any, int]]:
+    return zip(counted.field(0).to_pylist(), counted.field(1).to_pylist(), strict=True)
 
 
 def _by_rows(counts: Mapping[str, int]) -> dict[str, int]:

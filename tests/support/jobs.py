@@ -89,12 +89,14 @@ def check_rows(engine: Engine, helo: bool = False) -> Callable[[pa.RecordBatch],
     def check(batch: pa.RecordBatch) -> pa.RecordBatch:
         found: list[dict[str, Any]] = []
         for row in batch.to_pylist():
-            try:
-                verdict = engine.check_mail_from(row["ip"] or "", row["mail_from"] or "", row["helo"])
-            except InputError:
-                found.append({"spf_result": "none", "spf_reason": "invalid-ip"})
-                continue
             scope = "mfrom" if (row["mail_from"] or "<>") != "<>" else "helo"
+            try:
+                verdict = engine.check_mail_from(
+                    row["ip"] or "", row["mail_from"] or "", row["helo"]
+                )
+            except InputError:
+                found.append({"spf_result": "none", "spf_scope": scope, "spf_reason": "invalid-ip"})
+                continue
             found.append(
                 {
                     "spf_result": str(verdict.result),
@@ -128,7 +130,7 @@ def recount(rows: list[dict[str, Any]]) -> dict[str, Any]:
     networks: Counter[str] = Counter()
     errors: dict[str, Counter[str]] = {"permerror": Counter(), "temperror": Counter()}
     for row in rows:
-        identities = [("spf", row.get("spf_scope") or "mfrom")]
+        identities = [("spf", row["spf_scope"])]
         if "pra_result" in row and row["pra_result"] is not None:
             identities.append(("pra", "pra"))
         if row.get("helo_result") is not None:
@@ -143,7 +145,9 @@ def recount(rows: list[dict[str, Any]]) -> dict[str, Any]:
             if result in errors:
                 errors[result][reason] += 1
         failing = [
-            prefix for prefix in ("spf", "pra") if row.get(f"{prefix}_result") in ("fail", "softfail")
+            prefix
+            for prefix in ("spf", "pra")
+            if row.get(f"{prefix}_result") in ("fail", "softfail")
         ]
         for prefix in failing:
             domains[row[f"{prefix}_domain"]] += 1

@@ -75,7 +75,7 @@ def test_a_terminal_line_is_drawn_over() -> None:
     progress.show(Figures(1), 0.0)
     progress.end()
     progress.end()
-    first, second, rest = stream.getvalue().split("\r")[1:] + [""]
+    first, second, rest = [*stream.getvalue().split("\r")[1:], ""]
     assert first == "100 %  1,000,000 rows  0 questions asked, 0 open"
     assert second.rstrip() == "1 rows  0 questions asked, 0 open"
     assert len(second) == len(first) + 1

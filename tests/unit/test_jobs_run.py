@@ -257,7 +257,7 @@ def test_an_empty_source() -> None:
     assert run.all()
     assert (disk, notes) == ([], [])
     assert summary.as_dict()["results"] == {}
-    assert list(summary.lines())[0] == "rows               0"
+    assert next(iter(summary.lines())) == "rows               0"
 
 
 def test_memory_is_bounded_by_a_few_blocks() -> None:

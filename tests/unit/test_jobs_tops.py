@@ -125,8 +125,7 @@ def test_networks_of_octets() -> None:
         for _ in range(100)
     ]
     expected = Counter(
-        str(ip_network((each, 24 if each.version == 4 else 48), strict=False))
-        for each in addresses
+        str(ip_network((each, 24 if each.version == 4 else 48), strict=False)) for each in addresses
     )
     packed = [each.packed for each in addresses]
     assert networks_of(pa.array([*packed, None], pa.binary())) == expected
@@ -139,7 +138,9 @@ def test_networks_of_octets() -> None:
 def test_networks_of_random_addresses() -> None:
     generator = random.Random(5)
     addresses = [
-        ip_address(sum(generator.choice([0, 0, 1, 0xFFFF]) << 16 * at for at in range(8)) | 1 << 127)
+        ip_address(
+            sum(generator.choice([0, 0, 1, 0xFFFF]) << 16 * at for at in range(8)) | 1 << 127
+        )
         for _ in range(500)
     ]
     expected = Counter(str(ip_network((each, 48), strict=False)) for each in addresses)
