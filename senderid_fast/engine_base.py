@@ -86,7 +86,7 @@ def client_behind(
 
 
 class OpenTerm(NamedTuple):
-    """A term whose questions depend on the message: ptr, or with a macro of client, sender or HELO."""
+    """A term whose questions depend on the message: ptr, or one with a macro of the message."""
 
     host: str
     term: str
@@ -207,9 +207,9 @@ class EngineBase(ABC):
     ) -> Closure:
         """What the policies of domains can ask, and has no answer in this engine yet.
 
-        Nothing is asked. Answer the questions (Engine.fetch does) and call again, until there are
-        none: then a check of any client and sender needs no other answer, but for the terms that are
-        open for a message. Terms that no check can reach (RFC 7208 4.6.4, 5.1) ask nothing.
+        Nothing is asked. Answer the questions and call again, until there are none: then a check
+        of any client and sender needs no other answer, but for the terms that need a message.
+        Terms that no check can reach (RFC 7208 4.6.4, 5.1) ask nothing.
         """
         now, number = monotonic_ns(), scope_number(scope)
         limits = self._evaluator.limits

@@ -162,7 +162,7 @@ cdef class Batch:
         """Take the answer (questions.Answer) to an open question; None: there was no time for one.
 
         expires, failure_expires   as for Check.answer
-        took   nanoseconds from when it was asked
+        took   nanoseconds from when it was asked; an answer that took all the time comes too late
         keep   the store in which others find it
         """
         cdef AnswerData *data
@@ -173,7 +173,7 @@ cdef class Batch:
             raise ValueError(f"answer: {question} is not open")
         for i, number in routes:
             area = min(area, <int>self.parts[<int>i].questions.wanted[<int>number].area)
-        if answer is not None:
+        if answer is not None and took < self.limit:
             state = QUESTION_ANSWERED
             data = answer_compile(question, answer, expires)
             if data.status > STATUS_NXDOMAIN:

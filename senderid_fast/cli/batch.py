@@ -37,9 +37,9 @@ if TYPE_CHECKING:
 __all__ = ["register", "run"]
 
 DESCRIPTION = """\
-Checks every row of files: MAIL FROM, or HELO where the reverse-path is null (RFC 7208 2.3, 2.4), and
-with --headers the Purported Responsible Address, too (RFC 4407). Writes all columns as they were,
-with those of the results behind them, in the same order, and sums up at the end.
+Checks every row of files: MAIL FROM, or HELO where the reverse-path is null (RFC 7208 2.3, 2.4),
+and with --headers the Purported Responsible Address, too (RFC 4407). Writes all rows in their
+order, each with its columns as they were and those of the results behind them; sums up at the end.
 
 A job that writes to a file keeps notes beside it (OUT.state). When it was stopped or killed, the
 same command with --resume goes on: no row is lost or doubled.
@@ -84,7 +84,7 @@ def register(commands: Any) -> None:
     parser.add_argument(
         "--save-answers",
         metavar="FILE",
-        help="keep every answer of DNS in this file, for --answers",
+        help="keep every answer in this file (.arrows), for --answers",
     )
     parser.add_argument(
         "--concurrency",
@@ -245,8 +245,8 @@ def _writer_of(arguments: argparse.Namespace) -> AnswerWriter | None:
         return None
     from senderid_fast.answersets import AnswerWriter
 
-    if arguments.zone is not None or arguments.answers is not None:
-        raise InputError("--save-answers", "is for answers of DNS: not with --zone or --answers")
+    if arguments.answers is not None:
+        raise InputError("--save-answers", "cannot be used with --answers")
     path = Path(name)
     if arguments.overwrite:
         path.unlink(missing_ok=True)

@@ -1,7 +1,7 @@
 """Job: all rows of some files checked and written; a job that was stopped or killed goes on.
 
-What may live here: how a job begins (afresh, resumed, or not at all) and how it ends. The run itself
-is in running.py, what is opened in opening.py.
+What may live here: how a job begins (afresh, resumed, or not at all) and how it ends. The run
+itself is in running.py, what is opened in opening.py.
 
     job = Job(Engine(), JobOptions(inputs=("rows.parquet",), output="checked.parquet"))
     outcome = job.run()

@@ -39,6 +39,8 @@ class JobOptions:
     columns        what the columns ip, helo and mail_from are called in the inputs, where they are
                    called otherwise
     headers        the column with header sections: the PRA is checked, too
+    trusted        mail: own relays, as receiver.TrustedRelays takes them; the client is looked for
+                   behind them
     helo_result    check HELO in its own right, for every row
     counts         add columns of lookups and void lookups
     explanations   add the column of explanations (RFC 7208 6.2)
@@ -56,6 +58,7 @@ class JobOptions:
     output_format: str | None = None
     columns: Mapping[str, str] = field(default_factory=lambda: NO_COLUMNS)
     headers: str | None = None
+    trusted: tuple[str, ...] = ()
     helo_result: bool = False
     counts: bool = False
     explanations: bool = False
@@ -152,6 +155,7 @@ class JobOptions:
             "output_format": self.output_format,
             "columns": dict(self.columns),
             "headers": self.headers,
+            "trusted": list(self.trusted),
             "helo_result": self.helo_result,
             "counts": self.counts,
             "explanations": self.explanations,
@@ -168,6 +172,6 @@ class JobOptions:
 
 def _same(one: str, other: str) -> bool:
     try:
-        return os.path.samefile(one, other)
+        return Path(one).samefile(other)
     except OSError:
         return False

@@ -5,8 +5,8 @@ check it is, and what a note holds, is decided in job.py.
 
 Two threads: the caller's takes blocks and has them checked; the other one writes, counts and notes.
 Blocks are handed over in their order, a few at a time, so memory is bounded. A note is made by the
-thread that writes, between two blocks: what it says of source, sink and counters belongs to the same
-block without anybody having to wait.
+thread that writes, between two blocks: what it says of source, sink and counters belongs to the
+same block without anybody having to wait.
 """
 
 from __future__ import annotations

@@ -4,8 +4,8 @@ What may live here: counting. What is counted is chosen by summary.py.
 
 Counts of blocks are merged by column operations. When there are more values than the bound, the
 count of the first one that has no place is taken from all (Misra and Gries, as Agarwal and others
-merge it, "Mergeable Summaries", 2012): a count is then too low by at most ``error``, and every value
-that has more rows than that is there.
+merge it, "Mergeable Summaries", 2012): a count is then too low by at most ``error``, and every
+value that has more rows than that is there.
 """
 
 from __future__ import annotations

@@ -129,13 +129,13 @@ class BackgroundSink:
         self._sink = sink
         self._queue: _Queue[pa.RecordBatch | _Request] = _Queue(natural("depth", depth))
         self._raised: BaseException | None = None
+        self._request: _Request | None = None
         self._thread = threading.Thread(
             target=self._run, name="senderid-fast rows writer", daemon=True
         )
         self._thread.start()
 
     def _run(self) -> None:
-        item: pa.RecordBatch | _Request | None = None
         try:
             while True:
                 item = self._queue.get()
@@ -149,8 +149,10 @@ class BackgroundSink:
         except BaseException as error:  # noqa: BLE001 - raised again in the other thread
             self._raised = error
             self._queue.drop()
-            if isinstance(item, _Request):
-                item.done.set()
+        finally:
+            # A question may have been queued, and dropped, while the sink raised.
+            if self._request is not None:
+                self._request.done.set()
 
     def _put(self, item: pa.RecordBatch | _Request) -> None:
         try:
@@ -171,11 +173,12 @@ class BackgroundSink:
     def place(self) -> Place:
         """Wait until all is written, and tell where the sink is."""
         self._check()
-        request = _Request()
+        self._request = request = _Request()
         self._put(request)
         request.done.wait()
         self._check()
-        assert request.place is not None
+        if request.place is None:
+            raise RuntimeError("the sink is closed")
         return request.place
 
     def close(self) -> None:

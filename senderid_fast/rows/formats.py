@@ -9,6 +9,7 @@ from __future__ import annotations
 import os
 from collections.abc import Callable, Collection, Mapping, Sequence
 from importlib import import_module
+from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from senderid_fast.errors import InputError
@@ -64,13 +65,13 @@ def format_of(path: str, given: str | None, field: str) -> Format | None:
     if given is not None:
         name, dot, tail = given.partition(".")
         compression = _COMPRESSIONS.get(dot + tail) if dot else None
-        if name not in FORMATS and name not in LOG_FORMATS or (dot and compression is None):
+        if name not in (*FORMATS, *LOG_FORMATS) or (dot and compression is None):
             known = ", ".join((*FORMATS, *LOG_FORMATS))
             raise InputError(field, f'no format "{given}": it is one of {known}')
-    stem, extension = os.path.splitext(path.lower())
-    if compression is None and extension in _COMPRESSIONS and path != STANDARD:
-        compression = _COMPRESSIONS[extension]
-        extension = os.path.splitext(stem)[1]
+    extensions = Path(path.lower()).suffixes
+    if compression is None and extensions and extensions[-1] in _COMPRESSIONS:
+        compression = _COMPRESSIONS[extensions.pop()]
+    extension = extensions[-1] if extensions else ""
     found = name if given is not None else _EXTENSIONS.get(extension)
     if found is None:
         return None
@@ -80,15 +81,23 @@ def format_of(path: str, given: str | None, field: str) -> Format | None:
     return Format(found, compression)
 
 
-def _sniffed(octets: Octets) -> str | None:
-    """The format of an input by its first octets; its compression is set on the way."""
+def _of_standard_input(octets: Octets, given: str | None) -> str:
+    """The format of standard input, by name or first octets; its compression is set on the way.
+
+    Raises InputError if neither tells.
+    """
     head = octets.peek()
     if octets.compression is None:
         for magic, compression in _COMPRESSION_MAGIC:
             if head.startswith(magic):
                 octets.compression = compression
-                return None
-    return next((name for magic, name in _MAGIC if head.startswith(magic)), None)
+    found = given or next((name for magic, name in _MAGIC if head.startswith(magic)), None)
+    if found is None:
+        raise InputError("format", "standard input needs a format: name it")
+    if octets.compression is not None and found in _INSIDE:
+        problem = f"{found} is compressed inside: take the {octets.compression} layer off"
+        raise InputError("format", problem)
+    return found
 
 
 def open_source(
@@ -127,15 +136,9 @@ def open_source(
         raise InputError("format", f"{path} has no extension that tells: name the format")
     octets, size = open_octets(path, known.compression if known else None)
     try:
-        name = known.name if known else None
+        name = known.name if known is not None else None
         if path == STANDARD:
-            sniffed = _sniffed(octets)
-            name = name or sniffed
-            if name is None:
-                raise InputError("format", "standard input needs a format: name it")
-            if octets.compression is not None and name in _INSIDE:
-                problem = f"{name} is compressed inside: take off the {octets.compression} layer"
-                raise InputError("format", problem)
+            name = _of_standard_input(octets, name)
         assert name is not None
         return _source(name, octets, size, place, batch_rows, columns, wanted, raw)
     except BaseException:

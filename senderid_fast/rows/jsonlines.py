@@ -224,7 +224,7 @@ class JsonLinesSource(TextSource):
     def _fast(self, data: bytes) -> pa.RecordBatch | None:
         if b"NaN" in data or b"Inf" in data or b"\x01" in data or not self._types:
             return None
-        if data.count(b"\r") != data.count(b"\r\n"):
+        if b"\r" in data and data.count(b"\r") != data.count(b"\r\n"):
             return None
         from pyarrow import compute, json
 

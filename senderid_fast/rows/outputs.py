@@ -3,8 +3,8 @@
 What may live here: octets on the disk, and their safety. No format of rows.
 
 A job writes to `<out>.partial` and renames it when all is written, so that a file with the final
-name is a whole one. What a place names is on the disk. The partial file is locked: two jobs with one
-output would ruin it.
+name is a whole one. What a place names is on the disk. The partial file is locked: two jobs with
+one output would ruin it.
 """
 
 from __future__ import annotations
@@ -70,6 +70,7 @@ class Output:
             self._file = self._locked("r+b")
             size = os.fstat(self._file.fileno()).st_size
             if size < self.offset:
+                self._file.close()
                 problem = f"it has {size} octets and not {self.offset}: begin the job anew"
                 raise RowsError(str(self.partial), "", problem)
             self._file.truncate(self.offset)
@@ -122,7 +123,7 @@ class Output:
     def replace(self, source: Path) -> None:
         """Go on with another file, of the same folder, in the place of the partial one."""
         with reading(self.name):
-            os.replace(source, self.partial)
+            source.replace(self.partial)
             old, self._file = self._file, self._locked("r+b")
             old.close()
             self._file.seek(0, os.SEEK_END)
@@ -137,7 +138,7 @@ class Output:
                     self._file.close()
                 return
             os.fsync(self._file.fileno())
-            os.replace(self.partial, self.final)
+            self.partial.replace(self.final)
             self._file.close()
             sync_folder(self.final.parent)
 

@@ -1,11 +1,11 @@
-"""The footer of a Parquet file, moved: what is in it as octets of the file becomes more by a number.
+"""The footer of a Parquet file, moved: every offset in it grows by the same number.
 
 What may live here: reading and writing Thrift's compact protocol, as far as Parquet's FileMetaData
 needs it, and the fields of that structure which say where something is. No file is opened.
 
 A file that can be resumed is written as stretches, each with a footer of its own that counts from
-the start of the stretch. pyarrow can join footers, but not move one; so that is done here. The names
-and numbers of fields are those of parquet.thrift in the format's specification.
+the start of the stretch. pyarrow can join footers, but not move one; so that is done here. The
+names and numbers of fields are those of parquet.thrift in the format's specification.
 """
 
 from __future__ import annotations

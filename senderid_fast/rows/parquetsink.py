@@ -73,7 +73,14 @@ class ParquetSink:
             self._side = self._side_path.open("r+b", buffering=0)
             octets = self._side.read(size)
             self._side.truncate(size)
-        at = 0
+        try:
+            self._read_footers(octets, size)
+        except RowsError:
+            self._side.close()
+            raise
+
+    def _read_footers(self, octets: bytes, size: int) -> None:
+        name, at = str(self._side_path), 0
         while at < len(octets):
             length, check = (int.from_bytes(octets[at + i : at + i + 4], "little") for i in (0, 4))
             footer = octets[at + 8 : at + 8 + length]

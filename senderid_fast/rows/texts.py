@@ -91,7 +91,7 @@ class TextSource:
             self._octet = len(MARK)
 
     def _resume(self, place: Place) -> None:
-        """Go on at a place. It must be called on an input of which nothing was read but _begin()."""
+        """Go on at a place; nothing may have been read but the start and a header."""
         name = self._octets.name
         octet, line, skip = (int_of(place, key, name) for key in ("octet", "line", "rows"))
         start, end = self._octet, self._octet + len(self._carry)

@@ -23,6 +23,8 @@ if TYPE_CHECKING:
 
 __all__ = ["Compressor", "TextSink", "check_schema"]
 
+GZIP_LEVEL = 4  #: pyarrow's own default is 9, which takes many times as long
+
 
 def check_schema(batch: pa.RecordBatch, schema: pa.Schema) -> None:
     """Raises InputError if a batch is not what the output was opened for."""
@@ -36,6 +38,8 @@ class Compressor:
     def __init__(self, compression: str | None, level: int | None) -> None:
         self._codec: Any = None
         if compression is not None:
+            if level is None and compression == "gzip":
+                level = GZIP_LEVEL
             try:
                 self._codec = pyarrow().Codec(compression, compression_level=level)
             except (ValueError, OSError) as error:
