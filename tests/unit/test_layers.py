@@ -72,6 +72,7 @@ ALLOWED: dict[str, set[str]] = {
         "engine_base",
         "messages",
     },
+    "jobs": WORDS | {"rows", "engine", "settings", "jobs"},
     "cli": {"*"},
     "__main__": {"cli"},
     "__init__": {"*"},
