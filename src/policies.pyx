@@ -278,7 +278,6 @@ cdef PolicyData *policy_block(const CheckData *check, const Walk *walk, const Ma
     policy.ground_count = walk.ground_count
     policy.record_count = making.record_count
     at += header
-    policy.starts = at
     for i in range(making.count):
         if wide:
             (<u128 *>at)[i] = making.starts[i]

@@ -17,17 +17,17 @@ cdef const PolicyOutcome *policy_outcome(const PolicyData *policy, const Address
     last address behind ip with the same outcome."""
     cdef int at
     if ip.family == FAMILY_IP4:
-        at = range_of4(<const uint32_t *>policy.starts, policy.count, ip.ip4)
+        at = range_of4(<const uint32_t *>policy_starts(policy), policy.count, ip.ip4)
         if last != NULL:
             last.ip4 = <uint32_t>0xFFFFFFFF
             if at + 1 < policy.count:
-                last.ip4 = (<const uint32_t *>policy.starts)[at + 1] - 1
+                last.ip4 = (<const uint32_t *>policy_starts(policy))[at + 1] - 1
     else:
-        at = range_of6(<const u128 *>policy.starts, policy.count, ip.ip6)
+        at = range_of6(<const u128 *>policy_starts(policy), policy.count, ip.ip6)
         if last != NULL:
             last.ip6 = ~<u128>0
             if at + 1 < policy.count:
-                last.ip6 = (<const u128 *>policy.starts)[at + 1] - 1
+                last.ip6 = (<const u128 *>policy_starts(policy))[at + 1] - 1
     return &policy.outcomes[policy.places[at]]
 
 

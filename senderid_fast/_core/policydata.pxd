@@ -38,23 +38,28 @@ ctypedef struct PolicyKey:
 
 # One block of memory. It belongs to its place in a store, and is read under the lock of the store.
 ctypedef struct PolicyData:
-    PolicyData *next
-    int64_t expires           # with the first answer it stands on
     PolicyKey key
-    uint32_t size             # octets of the block
-    uint32_t stamp            # of the answers it stands on (Grounds in answers.pxd)
-    uint32_t checked          # the state of the grounds when that was looked at last
-    uint32_t misses           # checks that met an answer that was not known
+    uint32_t checked          # the state of the grounds when they were looked at last
+    int64_t expires           # with the first answer it stands on
+    PolicyData *next
     uint32_t used             # since the hand of the clock passed
     int count                 # ranges
-    int ground_count
-    int record_count
-    const void *starts        # uint32_t or u128 by family: where each range begins, the first at 0
     const uint16_t *places    # which of outcomes each range has
     const PolicyOutcome *outcomes
-    const uint64_t *grounds   # hashes of the answers it stands on
-    RecordData **records      # retained; not the record whose table it is
+    # From here on what a check seldom needs: the first 64 octets come into the cache together.
     const uint8_t *names
+    RecordData **records      # retained; not the record whose table it is
+    const uint64_t *grounds   # hashes of the answers it stands on
+    int record_count
+    int ground_count
+    uint32_t stamp            # of the answers it stands on (sharing.pyx)
+    uint32_t size             # octets of the block
+    uint32_t misses           # checks that met an answer that was not known
+
+# Behind the struct, from a multiple of 16, stand uint32_t or u128 by family: where each range begins,
+# the first at 0.
+cdef inline const void *policy_starts(const PolicyData *policy) noexcept nogil:
+    return <const char *>policy + ((sizeof(PolicyData) + 15) & ~<size_t>15)
 
 cdef const PolicyOutcome *policy_outcome(const PolicyData *policy, const Address *ip, Address *last) noexcept nogil
 cdef size_t policies_free(void **policies, size_t *count) noexcept nogil

@@ -23,23 +23,24 @@ ctypedef struct RecordData:
     uint32_t holders        # answers of the store that have this record; changed under its lock
     void *policies          # PolicyData of every host with this record, changed under the lock
     uint32_t heat           # evaluations without a table
-    uint32_t size           # octets of the block
-    uint64_t hash           # of the text
-    const uint8_t *text
-    const TermData *terms
-    const Spec *specs
-    const Piece *pieces
-    const Table *tables
-    uint16_t text_length
-    uint16_t error_offset
-    uint16_t term_count
-    uint16_t redirect       # index of the term, or NO_TERM
-    uint16_t explanation
-    uint16_t all            # the first "all"
     uint8_t error           # SyntaxFault; FAULT_NONE: the record can be used
     uint8_t version         # 1: v=spf1, 2: spf2.x, 0: none of them (only by record_parse of a stranger's text)
     uint8_t scopes          # ScopeBit
     uint8_t uses            # RecordUse
+    uint16_t term_count
+    uint16_t redirect       # index of the term, or NO_TERM
+    uint16_t explanation
+    uint16_t all            # the first "all"
+    const TermData *terms
+    const Table *tables
+    const uint8_t *text
+    # From here on what a check seldom needs: the first 64 octets come into the cache together.
+    const Spec *specs
+    const Piece *pieces
+    uint64_t hash           # of the text
+    uint32_t size           # octets of the block
+    uint16_t text_length
+    uint16_t error_offset
 
 cdef enum RecordUse:
     RECORD_ASKS = 1         # has terms that ask DNS
