@@ -276,7 +276,7 @@ def markdown(
     absent: Mapping[str, str],
     commands: Sequence[str],
 ) -> str:
-    """``sections``: a heading and its text each; the first stands under the title if it has none."""
+    """``sections``: a heading and its text each; without a heading it stands under the title."""
     parts = [f"# {title}"]
     for heading, text in sections:
         parts += [f"## {heading}", text] if heading else [text]

@@ -1,6 +1,6 @@
 """Side by side: one run, one machine, verdicts first.
 
-    python -m benchmarks.peers [--peers libspf2,pyspf] [--loads zipf,even,cold] [--rounds 3] [--quick]
+    python -m benchmarks.peers [--peers ours,libspf2] [--loads zipf,even,cold] [--quick]
 
 For each load the verdicts of all peers are compared row by row; a difference that nobody can
 explain ends the run before anything of that load is timed (exit 1). Then the peers take turns, so

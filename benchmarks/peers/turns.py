@@ -39,6 +39,8 @@ class Driver:
     """A peer that is ready to run on the first of the cores, or on as many as it wants."""
 
     def __init__(self, peer: Peer, prefix: list[str], data: Path, *cores: int) -> None:
+        if peer.cores > len(cores):
+            raise Unavailable(f"it wants {peer.cores} cores, this process has {len(cores)}")
         self.peer = peer
         pinned = ",".join(map(str, cores[: peer.cores]))
         self.prefix = ["taskset", "-c", pinned, *prefix]
@@ -104,8 +106,6 @@ def ready(peers: Sequence[Peer], data: Path, *cores: int) -> tuple[list[Driver],
     for peer in peers:
         try:
             print(f"preparing {peer.name}", file=sys.stderr)
-            if peer.cores > len(cores):
-                raise Unavailable(f"it wants {peer.cores} cores, this process has {len(cores)}")
             driver = Driver(peer, peer.prepare(), data, *cores)
             driver.run(passes=0)
         except Unavailable as error:

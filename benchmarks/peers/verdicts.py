@@ -9,7 +9,6 @@ from __future__ import annotations
 from collections import defaultdict
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
-from itertools import zip_longest
 
 from benchmarks.peers.zone import Connection, Resource, World
 
@@ -134,13 +133,10 @@ def compare(world: World, verdicts: Mapping[str, Sequence[str]]) -> list[Differe
             raise ValueError(f"{peer}: not results of RFC 7208: {sorted(strange)}")
     facts = Facts(world)
     kinds: dict[tuple[object, ...], Difference] = {}
-    for row, (connection, *words) in enumerate(
-        zip_longest(world.connections, *verdicts.values(), fillvalue=None)
-    ):
-        if len({word for word in words if word}) < 2:
+    for row, connection in enumerate(world.connections):
+        votes = {peer: words[row] for peer, words in verdicts.items() if row < len(words)}
+        if len(set(votes.values())) < 2:
             continue
-        assert connection is not None
-        votes = {peer: word for peer, word in zip(verdicts, words, strict=True) if word}
         reason, right = explain(facts, connection, votes)
         shape = facts.shape(connection)
         key = (shape, reason, *votes.items())

@@ -123,6 +123,7 @@ class Job:
     ) -> None:
         """``run`` checks all connections, so many at a time, and returns their words."""
         assert self.cold is not None
-        connections, tasks, words = self.connections(), self.cold.tasks, []
+        connections, tasks = self.connections(), self.cold.tasks
+        words: list[str] = []
         self.time(peer, version, len(connections), lambda: words.extend(run(connections, tasks)))
         self.write(words)

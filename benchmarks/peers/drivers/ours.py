@@ -73,7 +73,7 @@ def reason_against(variant: str) -> str | None:
     return None
 
 
-def engine_of(resolver: object, **options: Any) -> Any:
+def engine_of(resolver: Any, **options: Any) -> Any:
     return sf.Engine(resolver, store_octets=STORE_OCTETS, **options)
 
 
