@@ -11,7 +11,7 @@ from dataclasses import replace
 from pathlib import Path
 
 from benchmarks.peers.entries import OURS, PEERS, Cold
-from benchmarks.peers.prepare import BUILD, Peer, Unavailable
+from benchmarks.peers.prepare import Peer, Unavailable
 from benchmarks.peers.report import Timing
 from benchmarks.peers.server import Knot, knot
 from benchmarks.peers.turns import Driver, Failed, Figures, command_line
@@ -103,7 +103,7 @@ def run_cold(
     run, most = ColdRun(), len(world.connections)
     run.verdicts[KNOWN] = known_verdicts(data, client)
     drivers, run.skipped = prepared(entries, data, client)
-    with knot(world.resources, BUILD / "knot", server_core) as server:
+    with knot(world.resources, server_core) as server:
         for number in range(1, rounds + 1):
             for driver in drivers:
                 name = driver.entry.name

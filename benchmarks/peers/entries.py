@@ -70,12 +70,12 @@ PEER = {peer.name: peer for peer in PEERS}
 
 COLD = (
     Cold(PEER[OURS], OURS, "threads, one Engine", 4, 4_000),
-    Cold(PEER[OURS], f"{OURS}-async", "tasks, one AsyncEngine", 64, 4_000, ("async",)),
+    Cold(PEER[OURS], f"{OURS}-async", "tasks, one AsyncEngine", 16, 4_000, ("async",)),
     Cold(PEER["libspf2"], "libspf2", "threads, each with its cache", 8, 20_000),
-    Cold(PEER["mail-auth"], "mail-auth", "tasks, hickory's cache and its own", 64, 20_000),
+    Cold(PEER["mail-auth"], "mail-auth", "tasks, hickory's cache and its own", 32, 20_000),
     Cold(PEER["go-spf"], "go-spf", "goroutines, no cache", 64, 10_000),
     Cold(PEER["mailauth"], "mailauth", "promises, no cache", 64, 4_000),
-    Cold(PEER["pyspf"], "pyspf", "threads, no cache", 8, 1_500),
+    Cold(PEER["pyspf"], "pyspf", "threads, no cache", 4, 1_500),
     Cold(PEER["Mail::SPF"], "Mail::SPF", "one at a time, no cache", 1, 600),
 )
 

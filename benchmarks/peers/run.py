@@ -59,8 +59,6 @@ def arguments(argv: Sequence[str]) -> argparse.Namespace:
     parser.add_argument("--output", type=Path, default=RESULTS, help="folder for the results")
     parser.add_argument("--quick", action="store_true", help="a smoke test: small, one round")
     options = parser.parse_args(argv)
-    if options.quick:
-        options.rounds = options.cold_rounds = options.passes = 1
     for name in ("rounds", "cold_rounds", "passes"):
         number = getattr(options, name)
         if number is not None and number < 1:
@@ -76,6 +74,7 @@ def arguments(argv: Sequence[str]) -> argparse.Namespace:
     except ValueError as error:
         parser.error(str(error))
     if options.quick:
+        options.rounds = options.cold_rounds = options.passes = 1
         options.loads = [quick(load) for load in options.loads]
     options.argv = argv
     options.peers = [peer for peer in PEERS if peer.name in peers]

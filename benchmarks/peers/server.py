@@ -15,6 +15,7 @@ import subprocess
 import time
 from collections.abc import Iterator, Sequence
 from pathlib import Path
+from tempfile import TemporaryDirectory
 
 from benchmarks.peers.prepare import ROOT, Unavailable, run
 from benchmarks.peers.zone import Resource
@@ -118,20 +119,25 @@ class Knot:
 
 
 @contextlib.contextmanager
-def knot(resources: Sequence[Resource], folder: Path, core: int | None) -> Iterator[Knot]:
-    """Runs from here to the end of the block, pinned to the core."""
-    folder.mkdir(parents=True, exist_ok=True)
-    write_zones(resources, folder)
-    # The path of a socket has at most 107 octets, and the checkout may lie deep.
-    control = Path("/tmp") / f"senderid-fast-knot-{os.getpid()}.sock"
+def knot(resources: Sequence[Resource], core: int) -> Iterator[Knot]:
+    """Runs from here to the end of the block, pinned to the core, in a folder that goes with it."""
+    # Not below the checkout: the path of a socket has at most 107 octets.
+    with TemporaryDirectory(prefix="knot-") as name:
+        folder = Path(name)
+        write_zones(resources, folder)
+        with running(folder, core) as server:
+            yield server
+
+
+@contextlib.contextmanager
+def running(folder: Path, core: int) -> Iterator[Knot]:
+    control = folder / "control.sock"
     port = free_port()
     text = CONFIGURATION.format(folder=folder, port=port, control=control)
     text += "".join(f"  - domain: {zone}\n    file: {zone}.zone\n" for zone in ZONES)
     configuration = folder / "knot.conf"
     configuration.write_text(text, encoding="utf-8")
-    command = [program("knotd"), "-c", str(configuration)]
-    if core is not None:
-        command = ["taskset", "-c", str(core), *command]
+    command = ["taskset", "-c", str(core), program("knotd"), "-c", str(configuration)]
     log = folder / "knot.log"
     with log.open("wb") as output:
         process = subprocess.Popen(command, stdout=output, stderr=output, cwd=folder)
@@ -146,7 +152,6 @@ def knot(resources: Sequence[Resource], folder: Path, core: int | None) -> Itera
             except subprocess.TimeoutExpired:
                 process.kill()
                 process.wait()
-            control.unlink(missing_ok=True)
 
 
 def wait_for(server: Knot, process: subprocess.Popen[bytes], log: Path) -> None:
