@@ -140,11 +140,14 @@ def difference_rows(differences: Sequence[Difference]) -> tuple[Table, list[str]
             "; ".join(f"{word}: {', '.join(who)}" for word, who in kind.groups().items()),
             " ".join(kind.sample),
             kind.right or "?",
+            kind.section or "?",
             f"({reasons.index(kind.reason) + 1})" if kind.reason else "UNEXPLAINED",
         )
         for kind in differences
     ]
-    return Table(("rows", "policy", "verdicts", "sample", "right", "why"), rows), reasons
+    return Table(
+        ("rows", "policy", "verdicts", "sample", "right", "RFC 7208", "why"), rows
+    ), reasons
 
 
 def agreement(differences: Sequence[Difference], counts: Mapping[str, int], checks: int) -> str:
