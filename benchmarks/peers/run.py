@@ -53,13 +53,14 @@ def arguments(argv: Sequence[str]) -> argparse.Namespace:
     parser.add_argument("--peers", default=",".join(names), help=f"ours, {', '.join(names)}")
     parser.add_argument("--loads", default=",".join(LOADS), help=f"of {', '.join(LOADS)}")
     parser.add_argument("--rounds", type=int, default=5)
-    parser.add_argument("--cold-rounds", type=int, default=3)
+    parser.add_argument("--even-rounds", type=int, default=3, help="of the load even")
+    parser.add_argument("--cold-rounds", type=int, default=3, help="of the load cold")
     parser.add_argument("--passes", type=int, help="timed passes a round, for every peer")
     parser.add_argument("--core", type=int, default=max(os.sched_getaffinity(0)))
     parser.add_argument("--output", type=Path, default=RESULTS, help="folder for the results")
     parser.add_argument("--quick", action="store_true", help="a smoke test: small, one round")
     options = parser.parse_args(argv)
-    for name in ("rounds", "cold_rounds", "passes"):
+    for name in ("rounds", "even_rounds", "cold_rounds", "passes"):
         number = getattr(options, name)
         if number is not None and number < 1:
             parser.error(f"--{name.replace('_', '-')} must be at least 1")
@@ -74,7 +75,7 @@ def arguments(argv: Sequence[str]) -> argparse.Namespace:
     except ValueError as error:
         parser.error(str(error))
     if options.quick:
-        options.rounds = options.cold_rounds = options.passes = 1
+        options.rounds = options.even_rounds = options.cold_rounds = options.passes = 1
         options.loads = [quick(load) for load in options.loads]
     options.argv = argv
     options.peers = [peer for peer in PEERS if peer.name in peers]
@@ -95,14 +96,16 @@ def run_known(options: argparse.Namespace, load: Load) -> LoadResult:
     world = load.world()
     data = load.data(world)
     peers: Sequence[Peer] = options.peers
+    rounds = options.rounds
     if load.draw == "even":
+        rounds = options.even_rounds
         peers = [peer for peer in peers if peer.even]
     drivers, result.skipped = ready(peers, data, *options.cores)
     if not drivers:
         raise Failed("no peer can be run")
     compared(world, {driver.peer.name: driver.verdicts() for driver in drivers}, result)
     scale = USUAL_CONNECTIONS / load.connections
-    result.timings = time_in_turns(drivers, options.rounds, options.passes, min(1, scale))
+    result.timings = time_in_turns(drivers, rounds, options.passes, min(1, scale))
     print(result.rate_table(), flush=True)
     return result
 
@@ -128,7 +131,8 @@ def run_unknown(options: argparse.Namespace, load: Load) -> LoadResult:
 
 
 def facts_before(options: argparse.Namespace) -> dict[str, str]:
-    facts = {"rounds": f"{options.rounds} in turns, cold {options.cold_rounds}"}
+    rounds = f"{options.rounds} in turns; even {options.even_rounds}, cold {options.cold_rounds}"
+    facts = {"rounds": rounds}
     facts |= report.machine(options.core)
     if any(load.draw == "once" for load in options.loads):
         facts["server"] = f"{server_version()}, on core {options.cores[-1]}"
