@@ -50,7 +50,7 @@ PEERS = (
     Peer("go-spf", "Go", prepare_go, even=True),
     Peer("mailauth", "JavaScript", prepare_node, passes=1, share=5),
     Peer("pyspf", "Python", prepare_pyspf, passes=1, share=5),
-    Peer("Mail::SPF", "Perl", prepare_mail_spf, passes=1, share=20),
+    Peer("Mail::SPF", "Perl", prepare_mail_spf, passes=1, share=50),
 )
 
 
