@@ -70,7 +70,14 @@ class Chart:
             first = math.floor(math.log10(least))
             if least < 1.5 * 10.0**first:  # or its bar would be too short to be seen
                 first -= 1
-            return [10.0**power for power in range(first, math.ceil(math.log10(most)) + 1)]
+            powers = range(first, math.ceil(math.log10(most)) + 1)
+            if len(powers) > 4:
+                return [10.0**power for power in powers]
+            # With few powers of ten, rules between them, too.
+            steps = [factor * 10.0**power for power in powers for factor in (1, 2, 5)]
+            begin = max(step for step in steps if step < least / 1.3)
+            end = min(step for step in steps if step >= most)
+            return [step for step in steps if begin <= step <= end]
         step = 10.0 ** math.floor(math.log10(most / 2))
         step = next(step * factor for factor in (1, 2, 5, 10) if most / (step * factor) <= 5)
         return [step * number for number in range(math.ceil(most / step) + 1)]
@@ -195,10 +202,9 @@ def charts(timings: Sequence[Timing], *, cold: bool) -> list[Chart]:
         Chart(
             "memory",
             "Peak of resident memory while timed, MiB",
-            "the process with its interpreter, its answers and the connections; logarithmic; "
-            "less is better",
+            "the process with its interpreter, its answers and the connections; less is better",
             [Bar(peer, value, value, value) for peer, value in memory],
-            True,
+            False,
             whole,
         ),
     ]

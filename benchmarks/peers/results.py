@@ -13,6 +13,7 @@ from pathlib import Path
 
 from benchmarks.peers import page, report
 from benchmarks.peers.charts import charts
+from benchmarks.peers.corners import CORNERS, corner_rows, wrong
 from benchmarks.peers.loads import Load
 from benchmarks.peers.report import Timing
 from benchmarks.peers.verdicts import Difference
@@ -34,9 +35,11 @@ class LoadResult:
     def is_cold(self) -> bool:
         return self.load.draw == "once"
 
+    def what(self) -> str:
+        return f"{'cold' if self.is_cold else 'answers known'}, {self.load.size()}"
+
     def title(self) -> str:
-        state = "cold" if self.is_cold else "answers known"
-        return f"{self.load.title}: {state}, {self.load.size()}"
+        return f"{self.load.title}: {self.what()}"
 
     def verdict_table(self) -> str:
         return report.verdict_table(self.differences, self.counts, self.load.connections)
@@ -59,11 +62,13 @@ class LoadResult:
 
 @dataclass
 class Results:
-    """A whole run. ``not_run``: who is missing on every run, and why."""
+    """A whole run. ``corners``: what each peer says there; ``not_run``: who is missing on every
+    run, and why."""
 
     command: str
     facts: Mapping[str, str]
     loads: Sequence[LoadResult]
+    corners: Mapping[str, Sequence[str]]
     not_run: Mapping[str, str]
     quick: bool
 
@@ -84,6 +89,7 @@ class Results:
             for result in self.loads
             if result.counts
         ]
+        sections.append(("At the corners of the RFC", corner_rows(self.corners).markdown()))
         return report.markdown(
             "SPF checks side by side",
             facts=self.facts,
@@ -97,6 +103,10 @@ class Results:
             "facts": self.facts,
             "absent": self.absent(),
             "commands": self.commands(),
+            "corners": {
+                "right": {corner.name: corner.right for corner in CORNERS},
+                "wrong": {peer: wrong(words) for peer, words in self.corners.items()},
+            },
             "loads": {result.load.name: result.figures() for result in self.loads},
         }
 

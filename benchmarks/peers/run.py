@@ -4,7 +4,8 @@
 
 For each load the verdicts of all peers are compared row by row; a difference that nobody can
 explain ends the run before anything of that load is timed (exit 1). Then the peers take turns, so
-that a machine that slows down slows all of them. "cold" asks a DNS server on the other core.
+that a machine that slows down slows all of them. "cold" asks a DNS server on the other core. Before
+all that, each peer is asked at the corners of the RFC (corners.py); there only ours must be right.
 """
 
 from __future__ import annotations
@@ -14,13 +15,15 @@ import os
 import shlex
 import sys
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from pathlib import Path
 
-from benchmarks.peers import report
+from benchmarks.peers import report, zone
 from benchmarks.peers.cold import run_cold, skipped_names
+from benchmarks.peers.corners import corner_rows, corner_world, wrong
 from benchmarks.peers.entries import COLD, NOT_RUN, OURS, PEERS
 from benchmarks.peers.loads import LOADS, Load, quick
-from benchmarks.peers.prepare import Peer, Unavailable
+from benchmarks.peers.prepare import BUILD, Peer, Unavailable
 from benchmarks.peers.results import LoadResult, Results, save
 from benchmarks.peers.server import version as server_version
 from benchmarks.peers.turns import Failed, ready, time_in_turns
@@ -130,6 +133,26 @@ def run_unknown(options: argparse.Namespace, load: Load) -> LoadResult:
     return result
 
 
+def run_corners(options: argparse.Namespace) -> dict[str, list[str]]:
+    """What each peer says at each corner. Raises Failed if one of ours is wrong."""
+    data = BUILD / "corners"
+    zone.write(corner_world(), data)
+    peers = [
+        replace(peer, share=1)
+        for peer in options.peers
+        if peer.name.startswith(OURS) or not peer.variant  # which would be the same again
+    ]
+    drivers, _ = ready(peers, data, *options.cores)
+    verdicts = {driver.peer.name: driver.verdicts() for driver in drivers}
+    for name, words in list(verdicts.items()):
+        if name.startswith(OURS) and (found := wrong(words)):
+            raise Failed(f"{name} is wrong at the corners: {found}")
+        if name.startswith(f"{OURS}-"):
+            del verdicts[name]  # as right as the others of ours
+    print(corner_rows(verdicts).markdown(), end="\n\n", flush=True)
+    return verdicts
+
+
 def facts_before(options: argparse.Namespace) -> dict[str, str]:
     rounds = f"{options.rounds} in turns; even {options.even_rounds}, cold {options.cold_rounds}"
     facts = {"rounds": rounds}
@@ -144,13 +167,16 @@ def side_by_side(options: argparse.Namespace) -> None:
     """Raises Failed with the reason if the figures would mean nothing."""
     facts = facts_before(options)
     stolen = report.stolen_seconds(options.core)
+    corners = run_corners(options)
     results = [
         (run_unknown if load.draw == "once" else run_known)(options, load) for load in options.loads
     ]
     stolen = report.stolen_seconds(options.core) - stolen
     facts["stolen by the host"] = f"{stolen:.2f} s"
     command = shlex.join(["python", "-m", "benchmarks.peers", *options.argv])
-    written = save(Results(command, facts, results, NOT_RUN, options.quick), options.output)
+    written = save(
+        Results(command, facts, results, corners, NOT_RUN, options.quick), options.output
+    )
     print("\nwritten:", *written, sep="\n  ", file=sys.stderr)
 
 

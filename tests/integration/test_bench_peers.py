@@ -93,6 +93,12 @@ def test_cold_checks_ask_the_server_and_all_verdicts_are_compared(figures: Any) 
     }
 
 
+def test_ours_is_right_at_every_corner(figures: Any) -> None:
+    corners = figures["corners"]
+    assert len(corners["right"]) > 10
+    assert corners["wrong"] == {"senderid_fast": {}}
+
+
 class Page(HTMLParser):
     """What is open, what was closed wrongly, and what the page would fetch."""
 
