@@ -38,8 +38,8 @@ CAVEATS = (
     "Cold, a server without delay answers on the other core, so what counts is the work that a "
     "peer puts into a query. Over a real network most of the time is waiting.",
     "A slow peer checks only the first of the connections.",
-    "The zones that are timed exercise what real policies hold most. Conformance as a whole is tested "
-    "elsewhere.",
+    "The zones that are timed exercise what real policies hold most. Conformance as a whole is "
+    "tested elsewhere.",
 )
 
 

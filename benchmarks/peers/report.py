@@ -137,7 +137,11 @@ def difference_rows(differences: Sequence[Difference]) -> tuple[Table, list[str]
         (
             f"{len(kind.rows):,}",
             kind.shape,
-            "; ".join(f"{word}: {', '.join(who)}" for word, who in kind.groups().items()),
+            "; ".join(
+                f"{word}: {', '.join(who)}"
+                for word, who in kind.groups().items()
+                if word != kind.right  # whom the others agree with, if that is known
+            ),
             " ".join(kind.sample),
             kind.right or "?",
             kind.section or "?",
@@ -146,7 +150,7 @@ def difference_rows(differences: Sequence[Difference]) -> tuple[Table, list[str]
         for kind in differences
     ]
     return Table(
-        ("rows", "policy", "verdicts", "sample", "right", "RFC 7208", "why"), rows
+        ("rows", "policy", "who differs", "sample", "right", "RFC 7208", "why"), rows
     ), reasons
 
 
