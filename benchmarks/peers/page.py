@@ -162,7 +162,7 @@ def html_table(made: Table) -> str:
     def kind(column: int) -> str:
         if column >= first_number:
             return ' class="number"'
-        return ' class="name"' if column == 0 else ""
+        return ' class="name"' if column == 0 and made.numbers else ""
 
     head = "".join(f"<th{kind(i)}>{escape(cell)}</th>" for i, cell in enumerate(made.head))
     rows = []
