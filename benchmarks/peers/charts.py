@@ -17,9 +17,9 @@ from benchmarks.peers.report import Timing
 
 __all__ = ["STYLE", "Bar", "Chart", "charts"]
 
-WIDTH = 860
-LABELS = 215  # where the bars begin
-VALUES = 745  # where they end; values stand to the right of it
+WIDTH = 900
+LABELS = 250  # where the bars begin
+VALUES = 785  # where they end; values stand to the right of it
 ROW, THICK = 30, 18
 TOP, BOTTOM = 64, 34
 
