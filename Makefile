@@ -9,7 +9,7 @@ help:
 	@echo "make test         all tests"
 	@echo "make lint         ruff, mypy --strict, stubtest, cython-lint"
 	@echo "make bench        pytest-benchmark suites of each layer"
-	@echo "make bench-peers  side by side with other implementations"
+	@echo "make bench-peers  side by side with other implementations (BENCH=--quick: a smoke run)"
 	@echo "make fuzz         each fuzz target for FUZZ_SECONDS (600), under the address sanitizer"
 	@echo "make wheel        sdist and wheel, in dist/"
 
@@ -36,9 +36,10 @@ bench: set-up
 	$(BIN)/python benchmarks/bench_import.py
 	$(BIN)/pytest benchmarks -o python_files='bench_*.py' --benchmark-only
 
+# BENCH=--quick for a smoke run.
 bench-peers: set-up
-	$(BIN)/python -m benchmarks.peers
-	$(BIN)/python -m benchmarks.headers
+	$(BIN)/python -m benchmarks.peers $(BENCH)
+	$(BIN)/python -m benchmarks.headers $(BENCH)
 
 fuzz: set-up
 	scripts/fuzz.sh

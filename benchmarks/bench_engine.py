@@ -18,24 +18,10 @@ from pytest_benchmark.fixture import BenchmarkFixture
 import senderid_fast as sf
 from benchmarks.peers import verdicts, zone
 from benchmarks.peers.prepare import BUILD
+from benchmarks.zones import HELO, INCLUDES, MEMBER, STRANGER, known_engine
 
 Check = Callable[[str, str, str], str]
-Mapping = dict[str, list[dict[str, object]]]
-
-# The address is in the last network of the last of four included records: all are evaluated.
-INCLUDES: Mapping = {
-    "sender.example": [{"TXT": "v=spf1 include:a.sender.example -all"}],
-    "a.sender.example": [
-        {"TXT": "v=spf1 ip4:192.0.2.0/28 include:b.sender.example include:d.sender.example ~all"}
-    ],
-    "b.sender.example": [
-        {"TXT": "v=spf1 ip4:192.0.2.16/28 ip6:2001:db8:b::/48 include:c.sender.example ~all"}
-    ],
-    "c.sender.example": [{"TXT": "v=spf1 ip4:192.0.2.32/28 ip4:192.0.2.128/26 ~all"}],
-    "d.sender.example": [{"TXT": "v=spf1 ip6:2001:db8:d::/48 ip4:203.0.113.64/26 ~all"}],
-}
-MAIL_FROM, HELO = "info@sender.example", "mail.sender.example"
-MEMBER, STRANGER = "203.0.113.77", "198.51.100.7"
+MAIL_FROM = "info@sender.example"
 
 
 def pyspf_module() -> Any:
@@ -65,7 +51,7 @@ class TestZone:
     """
 
     def test_senderid_fast(self, benchmark: BenchmarkFixture, world: zone.World) -> None:
-        engine = sf.Engine(resolver=sf.ZoneResolver(zone.mapping(world.resources)))
+        engine = known_engine(zone.mapping(world.resources))
         for domain in world.domains:
             for ip in domain.senders:
                 verdict = engine.check_mail_from(ip, f"x@{domain.name}", f"mail.{domain.name}")
@@ -74,7 +60,7 @@ class TestZone:
 
     def test_pyspf(self, benchmark: BenchmarkFixture, world: zone.World) -> None:
         mapping = zone.mapping(world.resources)
-        engine = sf.Engine(resolver=sf.ZoneResolver(mapping))
+        engine = known_engine(mapping)
         check = pyspf_module().prepare(mapping)
         words: dict[str, list[str]] = {"senderid_fast": [], "pyspf": []}
         for ip, helo, mail_from in world.connections:
@@ -91,7 +77,7 @@ class TestIncludes:
     """One policy whose four included records are all read."""
 
     def test_senderid_fast(self, benchmark: BenchmarkFixture) -> None:
-        check = sf.Engine(resolver=sf.ZoneResolver(INCLUDES)).check_host
+        check = known_engine(INCLUDES).check_host
         stranger = check(STRANGER, "sender.example", MAIL_FROM, HELO)
         assert (stranger.result, stranger.lookups) == (sf.Result.FAIL, 4)
         verdict = benchmark(check, MEMBER, "sender.example", MAIL_FROM, HELO)

@@ -24,9 +24,9 @@ from benchmarks.headers.compare import Kind, compare, made_otherwise, read_answe
 from benchmarks.headers.drivers.harness import Answer
 from benchmarks.headers.prepare import DATA, OURS, PEERS, SAME_ANSWERS
 from benchmarks.headers.sections import Section
-from benchmarks.peers.prepare import ROOT, Unavailable
-from benchmarks.peers.report import Timing, first_line, machine, markdown, stolen_seconds
-from benchmarks.peers.run import Driver, Failed, ready, time_in_turns
+from benchmarks.peers.prepare import ROOT, Unavailable, first_line
+from benchmarks.peers.report import Timing, machine, markdown, stolen_seconds
+from benchmarks.peers.turns import Driver, Failed, ready, time_in_turns
 
 __all__ = ["main"]
 
@@ -98,8 +98,7 @@ def save(
     text = markdown(
         "The PRA of header sections, one pinned core, one run",
         facts=facts,
-        rates=texts[0],
-        verdicts=texts[1],
+        sections=[("", texts[0]), ("Answers", texts[1])],
         absent=absent,
         commands=[command, *(timing.command for timing in timings)],
     )

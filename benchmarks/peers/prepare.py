@@ -13,12 +13,28 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
-__all__ = ["BUILD", "NOT_RUN", "PEERS", "ROOT", "Peer", "Unavailable"]
+__all__ = [
+    "BUILD",
+    "ROOT",
+    "Peer",
+    "Unavailable",
+    "first_line",
+    "is_stale",
+    "prepare_go",
+    "prepare_libspf2",
+    "prepare_mail_spf",
+    "prepare_node",
+    "prepare_ours",
+    "prepare_pyspf",
+    "prepare_rust",
+    "run",
+]
 
 HERE = Path(__file__).parent
 ROOT = HERE.parents[1]
 BUILD = HERE / "build"
 DRIVERS = HERE / "drivers"
+DRIVER_PACKAGE = "benchmarks.peers.drivers"
 
 PYSPF = ("pyspf==2.0.14", "dnspython==2.9.2")
 
@@ -27,12 +43,12 @@ class Unavailable(Exception):
     """The peer cannot be run here."""
 
 
-def run(command: list[str], **environment: str) -> str:
+def run(command: list[str], folder: Path = ROOT, **environment: str) -> str:
     """Low priority, as building must not disturb others; its output counts only when it fails."""
     try:
         done = subprocess.run(
             ["nice", "-n", "10", *command],
-            cwd=ROOT,
+            cwd=folder,
             env=os.environ | environment,
             stdin=subprocess.DEVNULL,
             capture_output=True,
@@ -51,17 +67,47 @@ def run(command: list[str], **environment: str) -> str:
     return done.stdout
 
 
+def install(*packages: str, instead: str) -> None:
+    """Debian's packages, if we are root; else Unavailable with what to do ``instead``."""
+    if os.geteuid() != 0 or not shutil.which("apt-get"):
+        raise Unavailable(instead)
+    run(["apt-get", "update"])
+    command = ["apt-get", "install", "--yes", "--no-install-recommends", *packages]
+    run(command, DEBIAN_FRONTEND="noninteractive")
+
+
+def need(program: str, how: str) -> None:
+    if not shutil.which(program):
+        raise Unavailable(f"no {program}: {how}")
+
+
+def first_line(command: list[str]) -> str:
+    """What a program says of its version."""
+    try:
+        done = subprocess.run(command, capture_output=True, text=True, timeout=60, check=False)
+    except OSError:
+        return "not here"
+    return (done.stdout.strip() or "not here").splitlines()[0]
+
+
 def is_stale(product: Path, source: Path) -> bool:
     return not product.exists() or product.stat().st_mtime < source.stat().st_mtime
 
 
 def driver_module(name: str) -> list[str]:
-    return ["-m", f"benchmarks.peers.drivers.{name}"]
+    return ["-m", f"{DRIVER_PACKAGE}.{name}"]
 
 
-def prepare_ours() -> list[str]:
-    run([sys.executable, "-c", "import senderid_fast as sf; sf.Engine, sf.ZoneResolver"])
-    return [sys.executable, *driver_module("ours")]
+def prepare_ours(variant: str) -> Callable[[], list[str]]:
+    def prepare() -> list[str]:
+        ask = f"print(ours.reason_against({variant!r}) or '')"
+        if reason := run(
+            [sys.executable, "-c", f"from {DRIVER_PACKAGE} import ours; {ask}"]
+        ).strip():
+            raise Unavailable(reason)
+        return [sys.executable, *driver_module("ours")]
+
+    return prepare
 
 
 def prepare_pyspf() -> list[str]:
@@ -86,13 +132,42 @@ def prepare_pyspf() -> list[str]:
 def prepare_libspf2() -> list[str]:
     source, binary = DRIVERS / "libspf2.c", BUILD / "libspf2"
     if not Path("/usr/include/spf2/spf.h").exists():
-        if os.geteuid() != 0 or not shutil.which("apt-get"):
-            raise Unavailable("no <spf2/spf.h>: install libspf2-dev")
-        run(["apt-get", "update"])
-        run(["apt-get", "install", "--yes", "--no-install-recommends", "libspf2-dev"])
+        install("libspf2-dev", instead="no <spf2/spf.h>: install libspf2-dev")
     if is_stale(binary, source):
-        run(["gcc", "-O2", "-Wall", "-Wextra", "-o", str(binary), str(source), "-lspf2"])
+        libraries = ["-lspf2", "-lresolv", "-lpthread"]
+        run(["gcc", "-O2", "-Wall", "-Wextra", "-o", str(binary), str(source), *libraries])
     return [str(binary)]
+
+
+def prepare_mail_spf() -> list[str]:
+    need("perl", "install perl")
+    try:
+        run(["perl", "-MMail::SPF", "-e1"])
+    except Unavailable:
+        install("libmail-spf-perl", instead="no Mail::SPF: install libmail-spf-perl")
+    return ["perl", str(DRIVERS / "mail_spf.pl")]
+
+
+def prepare_go() -> list[str]:
+    need("go", "install Go 1.25 or newer")
+    # It is the build tool that knows whether anything changed.
+    run(["go", "build", "-trimpath", "-o", str(BUILD / "go-spf"), "."], DRIVERS / "go")
+    return [str(BUILD / "go-spf")]
+
+
+def prepare_node() -> list[str]:
+    need("node", "install Node.js 18 or newer")
+    need("npm", "install npm")
+    sources, folder = DRIVERS / "node", BUILD / "node"
+    installed = folder / "node_modules" / ".package-lock.json"
+    if is_stale(installed, sources / "package-lock.json"):
+        folder.mkdir(parents=True, exist_ok=True)
+        for name in ("package.json", "package-lock.json"):
+            shutil.copyfile(sources / name, folder / name)
+        run(["npm", "ci", "--ignore-scripts", "--no-audit", "--no-fund"], folder)
+        installed.touch()
+    modules = f"NODE_PATH={folder / 'node_modules'}"
+    return ["env", modules, "node", "--expose-gc", str(sources / "mailauth.js")]
 
 
 def prepare_rust(binary: str) -> Callable[[], list[str]]:
@@ -114,7 +189,10 @@ def prepare_rust(binary: str) -> Callable[[], list[str]]:
 class Peer:
     """`prepare` returns how its driver is called, or raises Unavailable.
 
-    `passes` is how many are timed in a round: the faster, the more, to outlast the noise.
+    passes  how many are timed in a round: the faster, the more, to outlast the noise
+    even    whether it also gets the load of 200,000 domains
+    cores   how many it is pinned to
+    share   it gets only the first of so many parts of the connections: the slow ones
     """
 
     name: str
@@ -122,19 +200,6 @@ class Peer:
     prepare: Callable[[], list[str]]
     passes: int = 5
     variant: tuple[str, ...] = ()
-
-
-PEERS = (
-    Peer("senderid_fast", "Cython", prepare_ours, passes=15),
-    Peer("mail-auth", "Rust", prepare_rust("peer_mail_auth"), passes=15),
-    Peer("mail-auth-expiring", "Rust", prepare_rust("peer_mail_auth"), 15, ("expiring",)),
-    Peer("viaspf", "Rust", prepare_rust("peer_viaspf")),
-    Peer("libspf2", "C", prepare_libspf2),
-    Peer("pyspf", "Python", prepare_pyspf, passes=1),
-)
-
-# What a reader may look for in the table and does not find.
-NOT_RUN = {
-    "mail-auth called from Python": "there is no Python package of it (PyPI has no mail-auth), "
-    "so its figures are those of a Rust caller, without the cost of a call from Python",
-}
+    even: bool = False
+    cores: int = 1
+    share: int = 1

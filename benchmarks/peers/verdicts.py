@@ -52,18 +52,23 @@ def more_than_two_empty_address_queries(facts: Facts, connection: Connection) ->
 
 @dataclass(frozen=True)
 class Known:
-    """A difference that is understood: these peers are wrong with this word where `applies`."""
+    """A difference that is understood: these peers are wrong with this word where `applies`.
+
+    section  of RFC 7208, by which they are wrong
+    """
 
     peers: frozenset[str]
     word: str
+    section: str
     applies: Callable[[Facts, Connection], bool]
     reason: str
 
 
 KNOWN = (
     Known(
-        frozenset({"viaspf", "pyspf"}),
+        frozenset({"viaspf", "pyspf", "Mail::SPF"}),
         "permerror",
+        "4.6.4",
         more_than_two_empty_address_queries,
         "each address query of an mx term is counted as a void lookup, but RFC 7208 4.6.4 limits "
         "how many terms go without an answer, and a and mx are two, which is within the limit "
@@ -81,6 +86,7 @@ class Difference:
     sample: Connection
     reason: str | None
     right: str | None
+    section: str | None = None
     rows: list[int] = field(default_factory=list)
 
     def figures(self) -> dict[str, object]:
@@ -91,6 +97,7 @@ class Difference:
             "sample": self.sample._asdict(),
             "right": self.right,
             "reason": self.reason,
+            "section": self.section,
         }
 
     def groups(self) -> dict[str, list[str]]:
@@ -103,40 +110,45 @@ class Difference:
 
 def explain(
     facts: Facts, connection: Connection, votes: Mapping[str, str]
-) -> tuple[str | None, str | None]:
-    """The reason and the right word, or None twice."""
-    reasons: dict[str, str] = {}
+) -> tuple[str | None, str | None, str | None]:
+    """The reason, the right word and the sections, or None thrice."""
+    found: dict[str, Known] = {}
     for peer, word in votes.items():
         for known in KNOWN:
             if peer in known.peers and word == known.word and known.applies(facts, connection):
-                reasons[peer] = known.reason
-    words = {word for peer, word in votes.items() if peer not in reasons}
-    if not reasons or len(words) != 1:
-        return None, None
+                found[peer] = known
+    words = {word for peer, word in votes.items() if peer not in found}
+    if not found or len(words) != 1:
+        return None, None, None
     by_reason: dict[str, list[str]] = {}
-    for peer, reason in reasons.items():
-        by_reason.setdefault(reason, []).append(peer)
+    for peer, known in found.items():
+        by_reason.setdefault(known.reason, []).append(peer)
     text = "; ".join(f"{' and '.join(peers)}: {reason}" for reason, peers in by_reason.items())
-    return text, words.pop()
+    sections = ", ".join(sorted({known.section for known in found.values()}))
+    return text, words.pop(), sections
 
 
 def compare(world: World, verdicts: Mapping[str, Sequence[str]]) -> list[Difference]:
-    """The kinds of difference, the most frequent first. Raises ValueError for a broken output."""
+    """The kinds of difference, the most frequent first.
+
+    A peer may have checked only the first of the connections: then it has no say in the others.
+    Raises ValueError for a broken output.
+    """
     for peer, words in verdicts.items():
-        if len(words) != len(world.connections):
-            raise ValueError(f"{peer}: {len(words)} verdicts, not {len(world.connections)}")
+        if not 0 < len(words) <= len(world.connections):
+            raise ValueError(f"{peer}: {len(words)} verdicts, not 1 to {len(world.connections)}")
         if strange := set(words) - RESULTS:
             raise ValueError(f"{peer}: not results of RFC 7208: {sorted(strange)}")
     facts = Facts(world)
     kinds: dict[tuple[object, ...], Difference] = {}
-    for row, (connection, *words) in enumerate(
-        zip(world.connections, *verdicts.values(), strict=True)
-    ):
-        if len(set(words)) < 2:
+    for row, connection in enumerate(world.connections):
+        votes = {peer: words[row] for peer, words in verdicts.items() if row < len(words)}
+        if len(set(votes.values())) < 2:
             continue
-        votes = dict(zip(verdicts, words, strict=True))
-        reason, right = explain(facts, connection, votes)
+        reason, right, section = explain(facts, connection, votes)
         shape = facts.shape(connection)
-        key = (shape, reason, *words)
-        kinds.setdefault(key, Difference(votes, shape, connection, reason, right)).rows.append(row)
+        key = (shape, reason, *votes.items())
+        kinds.setdefault(
+            key, Difference(votes, shape, connection, reason, right, section)
+        ).rows.append(row)
     return sorted(kinds.values(), key=lambda kind: -len(kind.rows))

@@ -2,7 +2,11 @@
 
 The same sizes give the same octets on every run. Names end in .example or .test (RFC 2606);
 addresses are private, for benchmarks or for documentation (RFC 1918, 2544, 3849). The connections
-are drawn by Zipf's law: the k-th domain in popularity is met 1/k as often as the first.
+are drawn from the domains in one of these ways:
+
+zipf   by Zipf's law: the k-th domain in popularity is met 1/k as often as the first
+even   each domain as likely as any other
+once   each domain once, in no order
 """
 
 from __future__ import annotations
@@ -244,13 +248,24 @@ SHAPES: dict[str, tuple[int, Shape]] = {
 }
 
 
-def generate(domains: int = 2_000, connections: int = 50_000) -> World:
+def drawn(builder: Builder, made: list[Domain], connections: int, draw: str) -> list[Domain]:
+    if draw == "zipf":
+        by_popularity = builder.random.sample(made, len(made))
+        weights = list(itertools.accumulate(1 / rank for rank in range(1, len(made) + 1)))
+        return builder.random.choices(by_popularity, cum_weights=weights, k=connections)
+    if draw == "even":
+        return builder.random.choices(made, k=connections)
+    if draw == "once":
+        return builder.random.sample(made, connections)
+    raise ValueError(f"draw: not zipf, even or once: {draw!r}")
+
+
+def generate(domains: int = 2_000, connections: int = 50_000, draw: str = "zipf") -> World:
+    """Raises ValueError if more connections are to be drawn once than there are domains."""
     builder = Builder(SEED)
     made = [builder.domain(number) for number in range(domains)]
-    by_popularity = builder.random.sample(made, len(made))
-    weights = list(itertools.accumulate(1 / rank for rank in range(1, domains + 1)))
-    drawn = builder.random.choices(by_popularity, cum_weights=weights, k=connections)
-    return World(builder.resources, made, [builder.connection(domain) for domain in drawn])
+    chosen = drawn(builder, made, connections, draw)
+    return World(builder.resources, made, [builder.connection(domain) for domain in chosen])
 
 
 def mapping(resources: list[Resource]) -> dict[str, list[dict[str, object]]]:
@@ -268,7 +283,7 @@ def mapping(resources: list[Resource]) -> dict[str, list[dict[str, object]]]:
 
 
 def write(world: World, folder: Path) -> None:
-    """zone.json for Python, zone.tsv for the others, and connections.tsv for all."""
+    """zone.json for Python, zone.tsv for the others, connections.tsv for all."""
     folder.mkdir(parents=True, exist_ok=True)
     for stem, rows in (("zone", world.resources), ("connections", world.connections)):
         lines = "".join("\t".join(row) + "\n" for row in rows)

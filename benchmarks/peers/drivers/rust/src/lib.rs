@@ -1,8 +1,10 @@
 //! What both drivers share: the command line, the data, the clock and the report.
 //!
-//! Every peer's driver is called as `driver DATA VERDICTS PASSES`: it reads DATA/zone.tsv and DATA/connections.tsv,
-//! writes one word a connection to VERDICTS in an untimed pass, and times PASSES more.
+//! Every peer's driver is called as `driver DATA VERDICTS PASSES [VARIANT]`: it reads DATA/zone.tsv and
+//! DATA/connections.tsv, writes one word a connection to VERDICTS in an untimed pass, and times PASSES more. Or as
+//! `driver DATA VERDICTS cold PORT TASKS CHECKS`: see drivers/__init__.py.
 use rustix::time::{clock_gettime, ClockId};
+use std::cell::{Cell, RefCell};
 use std::{env, fs, hint::black_box, net::IpAddr, path::PathBuf, time::Instant};
 
 pub struct Connection {
@@ -26,10 +28,17 @@ impl Resource {
     }
 }
 
+pub struct Cold {
+    pub port: u16,
+    tasks: usize,
+    checks: usize,
+}
+
 pub struct Job {
     data: PathBuf,
     verdicts: PathBuf,
     passes: usize,
+    pub cold: Option<Cold>,
     pub variant: Option<String>,
 }
 
@@ -38,8 +47,15 @@ impl Job {
         let mut args = env::args().skip(1);
         let mut next = |what| args.next().unwrap_or_else(|| panic!("missing argument: {what}"));
         let (data, verdicts) = (next("DATA").into(), next("VERDICTS").into());
-        let passes = next("PASSES").parse().expect("PASSES");
-        Job { data, verdicts, passes, variant: args.next() }
+        let mode = next("PASSES");
+        let mut number = |what| next(what).parse::<usize>().expect(what);
+        let cold = (mode == "cold").then(|| Cold {
+            port: number("PORT") as u16,
+            tasks: number("TASKS"),
+            checks: number("CHECKS"),
+        });
+        let passes = if cold.is_some() { 1 } else { mode.parse().expect("PASSES") };
+        Job { data, verdicts, passes, cold, variant: args.next() }
     }
 
     fn rows(&self, file: &str) -> Vec<[String; 3]> {
@@ -60,7 +76,7 @@ impl Job {
         self.rows("connections.tsv").into_iter().map(parse).collect()
     }
 
-    /// `check` gives one of the seven words of RFC 7208 2.6.
+    /// All answers known, one check after the other. `check` gives one of the seven words of RFC 7208 2.6.
     pub async fn run(self, peer: &str, version: String, check: impl AsyncFn(&Connection) -> &'static str) {
         let connections = self.connections();
         let mut words = String::new();
@@ -69,6 +85,7 @@ impl Job {
             words.push('\n');
         }
         fs::write(&self.verdicts, words).expect("VERDICTS");
+        free_what_loading_took();
         let (mut cpu, mut wall) = (Vec::new(), Vec::new());
         for _ in 0..self.passes {
             let (wall_start, cpu_start) = (Instant::now(), cpu_seconds());
@@ -78,13 +95,48 @@ impl Job {
             cpu.push(cpu_seconds() - cpu_start);
             wall.push(wall_start.elapsed().as_secs_f64());
         }
-        // A list of floats prints in Rust as it does in JSON.
-        println!(
-            r#"{{"peer":"{peer}","version":"{version}","checks":{},"cpu_seconds":{cpu:?},"wall_seconds":{wall:?},"rss_kib":{}}}"#,
-            connections.len(),
-            peak_rss_kib()
-        );
+        report(peer, &version, connections.len(), &cpu, &wall);
     }
+
+    /// Every connection once, so many at a time on one thread.
+    pub async fn run_cold(self, peer: &str, version: String, check: impl AsyncFn(&Connection) -> &'static str) {
+        let mut connections = self.connections();
+        let cold = self.cold.expect("cold");
+        connections.truncate(cold.checks);
+        let (next, words) = (Cell::new(0), RefCell::new(vec![""; connections.len()]));
+        let work = async || {
+            while let Some(connection) = connections.get(next.get()) {
+                let row = next.replace(next.get() + 1);
+                let word = check(connection).await;
+                words.borrow_mut()[row] = word;
+            }
+        };
+        free_what_loading_took();
+        let (wall_start, cpu_start) = (Instant::now(), cpu_seconds());
+        futures_util::future::join_all((0..cold.tasks).map(|_| work())).await;
+        let (cpu, wall) = (cpu_seconds() - cpu_start, wall_start.elapsed().as_secs_f64());
+        fs::write(&self.verdicts, words.borrow().join("\n") + "\n").expect("VERDICTS");
+        report(peer, &version, connections.len(), &[cpu], &[wall]);
+    }
+}
+
+fn report(peer: &str, version: &str, checks: usize, cpu: &[f64], wall: &[f64]) {
+    // A list of floats prints in Rust as it does in JSON.
+    println!(
+        r#"{{"peer":"{peer}","version":"{version}","checks":{checks},"cpu_seconds":{cpu:?},"wall_seconds":{wall:?},"rss_kib":{}}}"#,
+        peak_rss_kib()
+    );
+}
+
+extern "C" {
+    fn malloc_trim(pad: usize) -> i32; // glibc's
+}
+
+/// What only loading needed goes back, and the peak is counted from here.
+fn free_what_loading_took() {
+    // SAFETY: glibc's malloc_trim may be called at any time.
+    unsafe { malloc_trim(0) };
+    fs::write("/proc/self/clear_refs", "5").expect("/proc/self/clear_refs");
 }
 
 fn cpu_seconds() -> f64 {

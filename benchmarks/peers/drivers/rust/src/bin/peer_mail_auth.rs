@@ -1,9 +1,12 @@
-//! mail-auth (Stalwart Labs) with every answer in its caches.  VARIANT is "expiring", or nothing.
+//! mail-auth (Stalwart Labs) with every answer in its caches.  VARIANT is "expiring", or nothing. Cold, it asks by its
+//! own resolver (hickory, with hickory's cache) and fills the "expiring" caches.
 //!
 //! The crate ships no cache, only the trait for one.  By default it gets the cheapest that can be written: a fast hash,
 //! no lock, no clock.  "expiring" gives it what its documentation shows: a locked std HashMap with an expiry check.
 use mail_auth::dns::TxtRecordParser;
-use mail_auth::hickory_resolver::config::{ConnectionConfig, NameServerConfig, ResolverConfig, ResolverOpts};
+use mail_auth::hickory_resolver::config::{
+    ConnectionConfig, NameServerConfig, ResolveHosts, ResolverConfig, ResolverOpts,
+};
 use mail_auth::hickory_resolver::proto::op::ResponseCode;
 use mail_auth::spf::{verify::SpfParameters, SpfRecord};
 use mail_auth::{
@@ -25,14 +28,14 @@ enum Table<K, V> {
     Expiring(Mutex<HashMap<K, (V, Instant)>>),
 }
 
-/// What is not in the table is known too: to be unknown.  So the resolver is never asked.
+/// If all is known, what is not in the table is known too: to be unknown. So the resolver is never asked.
 struct Cache<K, V> {
     table: Table<K, V>,
-    unknown: V,
+    unknown: Option<V>,
 }
 
 impl<K: Hash + Eq, V: Clone> Cache<K, V> {
-    fn new(expiring: bool, unknown: V) -> Self {
+    fn new(expiring: bool, unknown: Option<V>) -> Self {
         let table = if expiring { Table::Expiring(Mutex::default()) } else { Table::Plain(RefCell::default()) };
         Cache { table, unknown }
     }
@@ -50,7 +53,7 @@ impl<K: Hash + Eq, V: Clone> ResolverCache<K, V> for Cache<K, V> {
                 map.get(key).filter(|(_, until)| *until > Instant::now()).map(|(value, _)| value.clone())
             }
         };
-        found.or_else(|| Some(self.unknown.clone()))
+        found.or_else(|| self.unknown.clone())
     }
 
     fn remove<Q: Hash + Eq + ?Sized>(&self, _: &Q) -> Option<V>
@@ -117,16 +120,21 @@ fn exchanges(values: &[&Resource]) -> Answer<Mx> {
     Ok(set(list.into_iter().map(mx).collect()))
 }
 
-fn fill(zone: &[Resource], expiring: bool) -> Caches {
+/// Caches that say of what they do not hold that it does not exist, or (cold) nothing.
+fn empty(expiring: bool, all_known: bool) -> Caches {
     let no_name = || Negative { code: ResponseCode::NXDomain };
     let no_record = TxtRecord::Error(Error::Dns(DnsError::RecordNotFound(ResponseCode::NXDomain)));
-    let caches = Caches {
-        txt: Cache::new(expiring, no_record),
-        mx: Cache::new(expiring, Err(no_name())),
-        a: Cache::new(expiring, Err(no_name())),
-        aaaa: Cache::new(expiring, Err(no_name())),
-        ptr: Cache::new(expiring, Err(no_name())),
-    };
+    Caches {
+        txt: Cache::new(expiring, all_known.then_some(no_record)),
+        mx: Cache::new(expiring, all_known.then(|| Err(no_name()))),
+        a: Cache::new(expiring, all_known.then(|| Err(no_name()))),
+        aaaa: Cache::new(expiring, all_known.then(|| Err(no_name()))),
+        ptr: Cache::new(expiring, all_known.then(|| Err(no_name()))),
+    }
+}
+
+fn fill(zone: &[Resource], expiring: bool) -> Caches {
+    let caches = empty(expiring, true);
     let mut rrsets: BTreeMap<(&str, &str), Vec<&Resource>> = BTreeMap::new();
     for resource in zone {
         rrsets.entry((&resource.name, &resource.kind)).or_default().push(resource);
@@ -149,13 +157,20 @@ fn fill(zone: &[Resource], expiring: bool) -> Caches {
     caches
 }
 
-/// The constructor wants a name server: the discard port, where nothing answers should a question slip out.
-fn authenticator() -> MessageAuthenticator {
-    let mut nowhere = ConnectionConfig::udp();
-    nowhere.port = 9;
-    let server = NameServerConfig::new(IpAddr::V4(Ipv4Addr::LOCALHOST), true, vec![nowhere]);
-    let config = ResolverConfig::from_name_servers(vec![server]);
-    MessageAuthenticator::new(config, ResolverOpts::default()).expect("resolver")
+/// The constructor wants a name server, even if all is known: then the discard port, where nothing answers should a
+/// question slip out.
+fn authenticator(port: Option<u16>) -> MessageAuthenticator {
+    let at = |mut connection: ConnectionConfig| {
+        connection.port = port.unwrap_or(9);
+        connection
+    };
+    let connections = vec![at(ConnectionConfig::udp()), at(ConnectionConfig::tcp())];
+    let server = NameServerConfig::new(IpAddr::V4(Ipv4Addr::LOCALHOST), true, connections);
+    let mut options = ResolverOpts::default();
+    options.use_hosts_file = ResolveHosts::Never;
+    options.max_active_requests = 4096;
+    options.cache_size = 1 << 20; // answers, so that none has to go
+    MessageAuthenticator::new(ResolverConfig::from_name_servers(vec![server]), options).expect("resolver")
 }
 
 fn word(result: SpfResult) -> &'static str {
@@ -176,11 +191,17 @@ fn main() {
     let peer = if expiring { "mail-auth-expiring" } else { "mail-auth" };
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().expect("runtime");
     runtime.block_on(async {
-        let (authenticator, caches) = (authenticator(), fill(&job.zone(), expiring));
+        let port = job.cold.as_ref().map(|cold| cold.port);
+        let authenticator = authenticator(port);
+        let caches = if port.is_some() { empty(true, false) } else { fill(&job.zone(), expiring) };
         let check = async |c: &Connection| {
             let sender = SpfParameters::mail_from(c.ip, &c.helo, "receiver.example", &c.mail_from);
             word(authenticator.check_host(Parameters::new(sender).with_cache(&caches)).await.result())
         };
-        job.run(peer, locked_version("mail-auth"), check).await;
+        if port.is_some() {
+            job.run_cold(peer, locked_version("mail-auth"), check).await;
+        } else {
+            job.run(peer, locked_version("mail-auth"), check).await;
+        }
     });
 }
