@@ -258,11 +258,11 @@ cdef class Batch:
                 for i in range(count):
                     if part.rows[i].state == ROW_READY:
                         hash = question_hash(part.rows[i].check.domain_hash, TYPE_TXT)
+                        part.rows[i].hash = hash
                         sf_prefetch(&area.slots[hash & area.mask])
                 for i in range(count):
                     if part.rows[i].state == ROW_READY:
-                        hash = question_hash(part.rows[i].check.domain_hash, TYPE_TXT)
-                        prefetch_answer(area, hash)
+                        prefetch_answer(area, part.rows[i].hash)
             for i in range(count):
                 row = &part.rows[i]
                 if row.state == ROW_READY and evaluate_held(&row.check, part.explanation) == MISSING:

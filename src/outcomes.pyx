@@ -54,7 +54,7 @@ cdef inline int arena_put(Arena *arena, const uint8_t *octets, size_t length) ex
     cdef size_t room = arena.room
     cdef uint8_t *more
     if arena.used + length > room:
-        room = max(2 * room, arena.used + length + 4096)
+        room = max(2 * room, arena.used + length + 65536)
         if room > UINT32_MAX:
             too_much("text")
         more = <uint8_t *>realloc(arena.octets, room)
