@@ -13,7 +13,6 @@ from typing import TYPE_CHECKING, Any, Self, cast
 
 from senderid_fast._core.checks import Check
 from senderid_fast._core.verdict import Verdict
-from senderid_fast.askers import Askers
 from senderid_fast.engine_base import EngineBase, address_text, client_behind, scope_number
 from senderid_fast.errors import InputError
 from senderid_fast.messages import MessageVerdict, Relays
@@ -294,6 +293,8 @@ class Engine(EngineBase):
                     run.answer(question, answer, self._expiry(answer), took)
                 questions = run.run()
             return run
+        from senderid_fast.askers import Askers
+
         with Askers(self._ask, self._nanoseconds, self._settings.concurrency) as askers:
             askers.add(questions)
             while run.waiting:
@@ -308,12 +309,13 @@ class Engine(EngineBase):
         seconds = self._settings.limits.seconds
         try:
             answers = list(self._the_resolver().resolve_many(questions, seconds))
-            if len(answers) != len(questions):
-                raise ValueError(f"{len(answers)} answers to {len(questions)} questions")
         except (KeyboardInterrupt, SystemExit, GeneratorExit):
             raise
         except BaseException as error:  # noqa: BLE001 - a resolver may raise anything
             answers = [self._raised(error)] * len(questions)
+        if len(answers) != len(questions):
+            wrong = ValueError(f"{len(answers)} answers to {len(questions)} questions")
+            answers = [self._raised(wrong)] * len(questions)
         return [self._count(answer) for answer in answers]
 
     def _ask(self, question: Question, end: int) -> Answer | None:

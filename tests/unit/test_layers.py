@@ -33,7 +33,8 @@ ALLOWED: dict[str, set[str]] = {
     "rows": WORDS | {"rows", "receiver"},
     "askers": WORDS,
     "answersets": WORDS | {"_core", "resolver", "settings"},
-    "batch": WORDS | {"_core", "settings", "answersets"},
+    "layout": WORDS | {"_core"},
+    "batch": WORDS | {"_core", "settings", "answersets", "layout"},
     "engine_base": WORDS
     | {"_core", "settings", "messages", "identities", "resolver", "cache", "engine", "batch"},
     "engine": WORDS
