@@ -30,6 +30,7 @@ from senderid_fast.resolver.base import AsyncResolver, Resolver
 from senderid_fast.results import PraFailure, Reason, Result, Scope
 
 if TYPE_CHECKING:
+    from senderid_fast.answersets.answerset import AnswerSet
     from senderid_fast.resolver.system import SystemResolver
     from senderid_fast.resolver.zone import ZoneResolver
     from senderid_fast.settings import Limits, Settings
@@ -37,6 +38,7 @@ if TYPE_CHECKING:
 
 __all__ = [
     "Answer",
+    "AnswerSet",
     "AsyncEngine",
     "AsyncResolver",
     "Closure",
@@ -85,6 +87,7 @@ if not TYPE_CHECKING:  # a type checker would take every name for one of these
     __getattr__ = importer(
         globals(),
         {
+            "AnswerSet": "senderid_fast.answersets.answerset",
             "Limits": "senderid_fast.settings",
             "Settings": "senderid_fast.settings",
             "Step": "senderid_fast.tracing",

@@ -11,14 +11,23 @@ from typing import TYPE_CHECKING, Any, Self, cast
 
 from senderid_fast._core.checks import Check
 from senderid_fast._core.verdict import Verdict
-from senderid_fast.engine_base import EngineBase, address_text, client_behind, scope_number
+from senderid_fast.engine_base import (
+    FETCHED_TOGETHER,
+    ROUNDS_MORE,
+    Closure,
+    EngineBase,
+    address_text,
+    client_behind,
+    cut,
+    scope_number,
+)
 from senderid_fast.messages import MessageVerdict, Relays
 from senderid_fast.questions import Answer, Question, Status
 from senderid_fast.results import Scope
 
 if TYPE_CHECKING:
     import asyncio
-    from collections.abc import AsyncIterator, Iterator
+    from collections.abc import AsyncIterator, Iterable, Iterator
 
     from senderid_fast.batch import Answers, BatchJob, BatchRun
     from senderid_fast.engine_base import Address, Octets, Text
@@ -265,6 +274,35 @@ class AsyncEngine(EngineBase):
             for task in pending:
                 task.cancel()
         return run
+
+    async def fetch(
+        self,
+        domains: Iterable[Text],
+        scope: Scope = Scope.SPF,
+        *,
+        ip4: bool = True,
+        ip6: bool = True,
+        explanations: bool = True,
+    ) -> Closure:
+        """As Engine.fetch."""
+        import asyncio
+
+        left: list[Closure] = []
+        for some in cut(domains, FETCHED_TOGETHER):
+            asked: set[Question] = set()
+            for _ in range(self._settings.limits.lookups + ROUNDS_MORE):
+                closure = self.closure(some, scope, ip4=ip4, ip6=ip6, explanations=explanations)
+                questions = [each for each in closure.questions if each not in asked]
+                if not questions:
+                    break
+                asked.update(questions)
+                size = self._settings.concurrency
+                for first in range(0, len(questions), size):
+                    asking = map(self._ask_timed, questions[first : first + size])
+                    for question, answer, _ in await asyncio.gather(*asking):
+                        self._keep(question, answer)
+            left.append(closure)
+        return Closure.union(left)
 
     async def _ask_timed(self, question: Question) -> tuple[Question, Answer | None, int]:
         began = monotonic_ns()

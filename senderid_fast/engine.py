@@ -13,13 +13,25 @@ from typing import TYPE_CHECKING, Any, Self, cast
 
 from senderid_fast._core.checks import Check
 from senderid_fast._core.verdict import Verdict
-from senderid_fast.engine_base import EngineBase, address_text, client_behind, scope_number
+from senderid_fast.engine_base import (
+    FETCHED_TOGETHER,
+    ROUNDS_MORE,
+    Closure,
+    EngineBase,
+    address_text,
+    client_behind,
+    cut,
+    scope_number,
+)
 from senderid_fast.errors import InputError
 from senderid_fast.messages import MessageVerdict, Relays
 from senderid_fast.questions import Answer, Question
 from senderid_fast.results import Scope
 
 if TYPE_CHECKING:
+    from collections.abc import Iterable, Iterator
+
+    from senderid_fast.askers import Askers
     from senderid_fast.batch import Answers, BatchRun
     from senderid_fast.engine_base import Address, Octets, Text
     from senderid_fast.settings import Settings
@@ -293,15 +305,59 @@ class Engine(EngineBase):
                     run.answer(question, answer, self._expiry(answer), took)
                 questions = run.run()
             return run
-        from senderid_fast.askers import Askers
-
-        with Askers(self._ask, self._nanoseconds, self._settings.concurrency) as askers:
+        with self._askers() as askers:
             askers.add(questions)
             while run.waiting:
                 for question, reply, took in askers.answered():
                     run.answer(question, reply, self._expiry(reply), took)
                 askers.add(run.run())
         return run
+
+    def fetch(
+        self,
+        domains: Iterable[Text],
+        scope: Scope = Scope.SPF,
+        *,
+        ip4: bool = True,
+        ip6: bool = True,
+        explanations: bool = True,
+    ) -> Closure:
+        """Ask all that checks of these domains can ask, before there is any message.
+
+        domains  any number: some thousands are looked at at a time, round by round
+        The closure that is left: terms that need a message, and questions whose answers could not
+        be kept (without a time to live, or for want of room).
+        """
+        left: list[Closure] = []
+        for some in cut(domains, FETCHED_TOGETHER):
+            asked: set[Question] = set()
+            for _ in range(self._settings.limits.lookups + ROUNDS_MORE):
+                closure = self.closure(some, scope, ip4=ip4, ip6=ip6, explanations=explanations)
+                questions = tuple(each for each in closure.questions if each not in asked)
+                if not questions:
+                    break
+                asked.update(questions)
+                for question, answer in self._ask_all(questions):
+                    self._keep(question, answer)
+            left.append(closure)
+        return Closure.union(left)
+
+    def _ask_all(self, questions: tuple[Question, ...]) -> Iterator[tuple[Question, Answer | None]]:
+        if hasattr(self._the_resolver(), "resolve_many"):
+            yield from zip(questions, self._ask_many(questions), strict=True)
+            return
+        left = len(questions)
+        with self._askers() as askers:
+            askers.add(questions)
+            while left:
+                for question, answer, _ in askers.answered():
+                    left -= 1
+                    yield question, answer
+
+    def _askers(self) -> Askers:
+        from senderid_fast.askers import Askers  # threads: only for those who ask much
+
+        return Askers(self._ask, self._nanoseconds, self._settings.concurrency)
 
     def _ask_many(self, questions: tuple[Question, ...]) -> list[Answer]:
         """The answers of a BulkResolver, in one call."""

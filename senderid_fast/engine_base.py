@@ -9,6 +9,7 @@ from __future__ import annotations
 import os
 import weakref
 from abc import ABC, abstractmethod
+from itertools import islice
 from time import monotonic_ns, time_ns
 from typing import TYPE_CHECKING, Any, NamedTuple, Self, cast
 
@@ -22,9 +23,10 @@ from senderid_fast.questions import Answer, Question, Status
 from senderid_fast.results import Scope
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
+    from collections.abc import Iterable, Iterator
     from ipaddress import IPv4Address, IPv6Address
 
+    from senderid_fast.answersets.answerset import AnswerSet
     from senderid_fast.batch import BatchJob
     from senderid_fast.messages import Client, Relays
     from senderid_fast.resolver.base import AsyncResolver, Resolver
@@ -34,13 +36,25 @@ if TYPE_CHECKING:
     Text = str | bytes
     Octets = bytes | bytearray | memoryview
 
-__all__ = ["Closure", "EngineBase", "OpenTerm", "address_text", "client_behind", "scope_number"]
+__all__ = [
+    "FETCHED_TOGETHER",
+    "ROUNDS_MORE",
+    "Closure",
+    "EngineBase",
+    "OpenTerm",
+    "address_text",
+    "client_behind",
+    "cut",
+    "scope_number",
+]
 
 _SCOPES = {scope: number for number, scope in enumerate(Scope)}
 
 # Evaluations after which a policy becomes a table; a power of two. A table costs about as much as
 # twenty to fifty evaluations.
 HEAT_FOR_TABLE = 32
+FETCHED_TOGETHER = 4_096  # domains whose questions fetch unites
+ROUNDS_MORE = 4  # beside one for each look-up: the domain itself, hosts of mx, and what is left
 
 # Engines alive, so that the child of a fork can put each in order. One hook for all: a hook of
 # register_at_fork cannot be taken back.
@@ -51,6 +65,13 @@ _hooked = False
 def _after_fork() -> None:
     for engine in list(_alive):
         engine._after_fork()
+
+
+def cut(things: Iterable[Any], size: int) -> Iterator[list[Any]]:
+    """The things, in lists of size or less."""
+    left = iter(things)
+    while some := list(islice(left, size)):
+        yield some
 
 
 def scope_number(scope: str) -> int:
@@ -85,7 +106,7 @@ def client_behind(
 
 
 class OpenTerm(NamedTuple):
-    """A term whose questions depend on the message: ptr, or with a macro of client, sender or HELO."""
+    """A term whose questions depend on the message: ptr, or one with a macro of the message."""
 
     host: str
     term: str
@@ -102,6 +123,18 @@ class Closure(NamedTuple):
     questions: tuple[Question, ...]
     terms: tuple[OpenTerm, ...]
     complete: bool
+
+    @classmethod
+    def union(cls, closures: Iterable[Closure]) -> Closure:
+        """What several closures have together, each question and term once."""
+        questions: dict[Question, None] = {}
+        terms: dict[OpenTerm, None] = {}
+        complete = True
+        for closure in closures:
+            questions.update(dict.fromkeys(closure.questions))
+            terms.update(dict.fromkeys(closure.terms))
+            complete = complete and closure.complete
+        return cls(tuple(questions), tuple(terms), complete)
 
 
 class EngineBase(ABC):
@@ -206,27 +239,25 @@ class EngineBase(ABC):
     ) -> Closure:
         """What the policies of domains can ask, and has no answer in this engine yet.
 
-        Nothing is asked. Answer the questions (Engine.fetch does) and call again, until there are
-        none: then a check of any client and sender needs no other answer, but for the terms that are
-        open for a message. Terms that no check can reach (RFC 7208 4.6.4, 5.1) ask nothing.
+        Nothing is asked. Answer the questions and call again, until there are none (fetch does):
+        then a check of any client and sender needs no other answer, but for the terms that need a
+        message.
+        Terms that no check can reach (RFC 7208 4.6.4, 5.1) ask nothing.
         """
         now, number = monotonic_ns(), scope_number(scope)
         limits = self._evaluator.limits
         plain = self._settings.plain_for_pra
-        questions: dict[Question, None] = {}
-        terms: dict[OpenTerm, None] = {}
-        complete = True
-        for domain in domains:
+
+        def of(domain: Text) -> Closure:
             octets = domain if isinstance(domain, bytes) else domain.encode("utf-8", "replace")
             if not octets.isascii():
                 octets = a_labels(octets)
-            asks, opens, whole = core_closure(
+            questions, terms, complete = core_closure(
                 self._store, limits, plain, octets, number, ip4, ip6, explanations, now
             )
-            questions.update(dict.fromkeys(asks))
-            terms.update((OpenTerm(host, term), None) for host, term in opens)
-            complete = complete and whole
-        return Closure(tuple(questions), tuple(terms), complete)
+            return Closure(questions, tuple(OpenTerm(*term) for term in terms), complete)
+
+        return Closure.union(map(of, domains))
 
     def statistics(self) -> dict[str, int]:
         """Counts since the engine was made: the store's, questions asked, and those that failed."""
@@ -235,6 +266,37 @@ class EngineBase(ABC):
     def clear(self) -> None:
         """Forget every answer. Checks under way keep those they fetched."""
         self._store.clear()
+
+    def answers(self) -> AnswerSet:
+        """The answers that are kept now, as data; each with its time to live and when it came.
+
+        They are told as far as they matter to a check: TXT records that no check looks at are
+        empty, and addresses are in order. Raises
+        MissingExtraError if pyarrow is not installed.
+        """
+        from senderid_fast.answersets.stores import answers_in
+
+        now = monotonic_ns()
+        return answers_in(self._store.export(now), time_ns() - now)
+
+    def load(self, answers: object, *, keep_expired: bool = False) -> int:
+        """Keep these answers, and return how many were taken: those that are not over.
+
+        answers       an AnswerSet, or a table, batch or stream of Arrow with the columns of
+                      answersets.answers_schema()
+        keep_expired  take those that are over, too, as if they had come now
+
+        The engine's bounds on times to live hold (Settings). Raises InputError, which names row and
+        column; MissingExtraError if pyarrow is not installed.
+        """
+        from senderid_fast.answersets.answerset import AnswerSet
+        from senderid_fast.answersets.stores import put_answers
+
+        if not isinstance(answers, AnswerSet):
+            answers = AnswerSet.from_arrow(answers)
+        now = monotonic_ns()
+        epoch = time_ns() - now
+        return put_answers(self._store, self._settings, answers, now, epoch, keep_expired)
 
     def _the_resolver(self) -> Any:
         if self._resolver is None:
@@ -247,6 +309,12 @@ class EngineBase(ABC):
         """Give the check its answer, which others may use for its time to live."""
         now, expires, failure_expires = self._expiry(answer)
         check.answer(answer, expires, failure_expires, now)
+
+    def _keep(self, question: Question, answer: Answer | None) -> None:
+        """Keep an answer that no check waits for."""
+        now, expires, failure_expires = self._expiry(answer)
+        if answer is not None:
+            self._store.put(question, answer, expires, now, failure_expires)
 
     def _expiry(self, answer: Answer | None) -> tuple[int, int, int]:
         """Now, until when others may use an answer, and until when if it is an error."""

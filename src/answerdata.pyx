@@ -254,20 +254,20 @@ cdef bytes joined_texts(tuple records):
     cdef bytes text
     for text in records:
         if version_parse(<const uint8_t *><const char *>text, len(text), &scopes):
-            parts.append(struct_pack(len(text)) + text)
-    return struct_pack(len(parts)) + b"".join(parts)
+            parts.append(number_octets(len(text)) + text)
+    return number_octets(len(parts)) + b"".join(parts)
 
 
-cdef bytes struct_pack(Py_ssize_t number):
+cdef bytes number_octets(Py_ssize_t number):
     return number.to_bytes(4, "little")
 
 
 cdef list texts_joined(const uint8_t *at):
     cdef list texts = []
-    cdef uint32_t count, length, i
+    cdef uint32_t count, length
     memcpy(&count, at, 4)
     at += 4
-    for i in range(count):
+    for _ in range(count):
         memcpy(&length, at, 4)
         texts.append((<const char *>at)[4:4 + length])
         at += 4 + length
@@ -347,7 +347,7 @@ cdef AnswerData *answer_compile(question, answer, int64_t expires) except NULL:
         if not isinstance(records, (tuple, list)):
             raise TypeError(f"records is {type(records).__name__}, not a tuple")
         records = tuple(records)
-        if len(records) > RECORDS_MOST:
+        if len(records) > RECORDS_MOST and rrtype != TYPE_MX and rrtype != TYPE_PTR:
             raise ValueError(f"{len(records)} records, more than a message can hold")
         if not records:
             return compile_empty(name, rrtype, STATUS_NODATA, b"", expires)

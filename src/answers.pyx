@@ -1,16 +1,11 @@
 """The AnswerStore: question -> answer, kept for its time to live within a bound of octets.
 
-What may live here: the tables, expiry and eviction, records that answers share, and the life of
-policy tables. What an answer says is in answerdata.pyx, what a table says in policydata.pyx.
+What may live here: the tables, expiry and eviction. Records that answers share, and what policy
+tables stand on, are in sharing.pyx; what an answer says is in answerdata.pyx.
 
 An answer lives while someone holds a reference. The store holds one, a running check holds one for
 each answer that was fetched for it: so neither expiry nor eviction takes what a check still needs.
 Time comes in as nanoseconds; there is no clock here.
-
-A policy table dies with the first answer it stands on: with its time to live, or when that answer
-goes. For the latter each answer that tables stand on has one of 1,024 counters, by its hash, that
-grows when it goes; a table has the sum of its counters at the time it was made, which cannot stay the
-same if one of them grew.
 """
 
 from libc.stdint cimport INT64_MAX, int64_t, uint8_t, uint32_t, uint64_t
@@ -18,11 +13,14 @@ from libc.stdlib cimport calloc, free, malloc
 from libc.string cimport memcmp, memset
 
 from senderid_fast._core.answerdata cimport (
-    AnswerData, answer_compile, answer_is_for, answer_name, answer_record, answer_records, answer_release,
+    STATUS_NXDOMAIN, AnswerData, answer_compile, answer_is_for, answer_name, answer_record, answer_records, answer_release,
     answer_retain,
 )
-from senderid_fast._core.policydata cimport policies_free
-from senderid_fast._core.records cimport record_release, record_retain
+from senderid_fast._core.policydata cimport PolicyData
+from senderid_fast._core.records cimport RecordData
+from senderid_fast._core.sharing cimport (
+    records_cost, records_leave, records_room, records_share, stamp_of, tables_free, touch_grounds,
+)
 
 from senderid_fast.questions import RRType, Status
 
@@ -30,9 +28,7 @@ cdef tuple STATUSES = tuple(Status)
 
 cdef enum:
     SLOTS_LEAST = 64
-    # Octets of an answer or record beside its block: malloc's own, and its slots, half of them empty.
-    ANSWER_COST = 48
-    RECORD_COST = 32
+    ANSWER_COST = 48          # octets beside its block: malloc's own, and its slots, half of them empty
 
 
 cdef AnswerData *store_find(StoreData *store, int area, uint64_t hash, int rrtype, const uint8_t *name,
@@ -58,122 +54,7 @@ cdef AnswerData *store_find(StoreData *store, int area, uint64_t hash, int rrtyp
     return NULL
 
 
-# --- records by their text -----------------------------------------------------------------------
-
-cdef inline size_t record_cost(const RecordData *record) noexcept nogil:
-    return record.size + <size_t>RECORD_COST
-
-
-cdef bint records_grow(StoreData *store) noexcept nogil:
-    cdef size_t size = 2 * (store.record_mask + 1) if store.records != NULL else SLOTS_LEAST
-    cdef RecordData **records = <RecordData **>calloc(size, sizeof(void *))
-    cdef size_t i, at
-    if records == NULL:
-        return False
-    if store.records != NULL:
-        for i in range(store.record_mask + 1):
-            if store.records[i] != NULL:
-                at = store.records[i].hash & (size - 1)
-                while records[at] != NULL:
-                    at = (at + 1) & (size - 1)
-                records[at] = store.records[i]
-        free(store.records)
-    store.records = records
-    store.record_mask = size - 1
-    return True
-
-
-cdef size_t records_share(StoreData *store, AnswerData *answer) noexcept nogil:
-    """Put the records that the store has already in place of the answer's own; octets of the others."""
-    cdef size_t octets = 0, at
-    cdef RecordData *record
-    cdef RecordData *held
-    cdef int i
-    for i in range(answer.record_count):
-        record = answer.payload.records[i]
-        at = record.hash & store.record_mask
-        held = store.records[at]
-        while held != NULL:
-            if held.hash == record.hash and held.text_length == record.text_length and (
-                    held.error == record.error and memcmp(held.text, record.text, held.text_length) == 0):
-                break
-            at = (at + 1) & store.record_mask
-            held = store.records[at]
-        if held == NULL:
-            store.records[at] = held = record
-            store.record_count += 1
-            octets += record_cost(record)
-        elif held != record:
-            record_retain(held)
-            answer.payload.records[i] = held
-            record_release(record)
-        held.holders += 1
-    answer.interned = 1
-    return octets
-
-
-cdef size_t records_leave(StoreData *store, AnswerData *answer) noexcept nogil:
-    """The answer goes: forget the records that no other answer has. Their octets, tables included."""
-    cdef size_t octets = 0, at, next, home
-    cdef RecordData *record
-    cdef int i
-    for i in range(answer.record_count):
-        record = answer.payload.records[i]
-        record.holders -= 1
-        if record.holders:
-            continue
-        octets += record_cost(record) + tables_free(store, &record.policies)
-        at = record.hash & store.record_mask
-        while store.records[at] != record:
-            at = (at + 1) & store.record_mask
-        next = at
-        while True:
-            next = (next + 1) & store.record_mask
-            if store.records[next] == NULL:
-                break
-            home = store.records[next].hash & store.record_mask
-            if ((next - home) & store.record_mask) >= ((next - at) & store.record_mask):
-                store.records[at] = store.records[next]
-                at = next
-        store.records[at] = NULL
-        store.record_count -= 1
-    answer.interned = 0
-    return octets
-
-
 # --- policy tables -------------------------------------------------------------------------------
-
-cdef size_t tables_free(StoreData *store, void **policies) noexcept nogil:
-    cdef size_t octets = 0
-    if policies[0] != NULL:
-        octets = policies_free(policies, &store.tables)
-        store.table_octets -= octets
-    return octets
-
-
-cdef uint32_t ground_of(const StoreData *store, uint64_t hash) noexcept nogil:
-    """The counter of an answer that a table stands on. The caller holds the lock."""
-    return store.grounds[hash >> 54]
-
-
-cdef uint32_t stamp_of(const StoreData *store, const PolicyData *policy) noexcept nogil:
-    cdef uint32_t stamp = 0
-    cdef int i
-    for i in range(policy.ground_count):
-        stamp += store.grounds[policy.grounds[i] >> 54]
-    return stamp
-
-
-cdef bint policy_is_good(const StoreData *store, PolicyData *policy, int64_t now) noexcept nogil:
-    """Whether every answer the table stands on is still there and good. The caller holds the lock."""
-    if policy.expires < now:
-        return False
-    if policy.checked != store.changes:
-        if stamp_of(store, policy) != policy.stamp:
-            return False
-        policy.checked = store.changes
-    return True
-
 
 cdef bint policy_keep(StoreData *store, AnswerData *answer, int scope, bint bound, PolicyData *policy,
                       int64_t now) noexcept nogil:
@@ -220,36 +101,11 @@ cdef bint policy_keep(StoreData *store, AnswerData *answer, int scope, bint boun
     return True
 
 
-cdef void touch_grounds(StoreData *store, PolicyData *policy) noexcept nogil:
-    """A table that is used keeps the answers it stands on, which nobody looks up any more."""
-    cdef Area *area = &store.areas[0]
-    cdef size_t at
-    cdef int i
-    while policy != NULL:
-        if policy.used:
-            policy.used = 0
-            for i in range(policy.ground_count):
-                at = policy.grounds[i] & area.mask
-                while area.slots[at].hash:
-                    if area.slots[at].hash == policy.grounds[i]:
-                        area.slots[at].answer.used = 1
-                    at = (at + 1) & area.mask
-        policy = policy.next
-
-
 # --- the tables of answers -----------------------------------------------------------------------
 
 cdef inline size_t answer_cost(const AnswerData *answer) noexcept nogil:
     """Octets of an answer; records that it shares with others are counted once for all of them."""
     return answer.size + <size_t>ANSWER_COST
-
-
-cdef size_t own_records_cost(const AnswerData *answer) noexcept nogil:
-    cdef size_t octets = 0
-    cdef int i
-    for i in range(answer.record_count):
-        octets += record_cost(answer.payload.records[i])
-    return octets
 
 
 cdef void area_drop(StoreData *store, Area *table, AnswerData *answer) noexcept nogil:
@@ -259,7 +115,7 @@ cdef void area_drop(StoreData *store, Area *table, AnswerData *answer) noexcept 
     if answer.interned:
         table.octets -= records_leave(store, answer)
     else:
-        table.octets -= own_records_cost(answer)
+        table.octets -= records_cost(answer)
     if answer.stood:
         answer.stood = 0
         store.grounds[answer.hash >> 54] += 1
@@ -376,13 +232,12 @@ cdef class AnswerStore:
         cdef bint shares = data.shares_records and area == 0 and answer.record_count
         cdef size_t at
         sf_write_lock(&data.lock)
-        if answer_cost(answer) + own_records_cost(answer) > table.limit // 8 or (shares and answer.interned):
+        if answer_cost(answer) + records_cost(answer) > table.limit // 8 or (shares and answer.interned):
             data.refused += 1
             sf_write_unlock(&data.lock)
             return
         if ((table.slots == NULL or (table.count + 1) * 3 > (table.mask + 1) * 2) and not area_grow(table)) or (
-                shares and (data.records == NULL or (data.record_count + 3) * 3 > (data.record_mask + 1) * 2)
-                and not records_grow(data)):
+                shares and not records_room(data)):
             sf_write_unlock(&data.lock)
             return
         at = answer.hash & table.mask
@@ -396,7 +251,7 @@ cdef class AnswerStore:
         if answer.ttl == 0 and answer.expires > now and answer.expires != INT64_MAX:
             answer.ttl = <uint32_t>min((answer.expires - now + 500000000) // 1000000000, <int64_t>0xFFFFFFFF)
         table.octets += answer_cost(answer)
-        table.octets += records_share(data, answer) if shares else own_records_cost(answer)
+        table.octets += records_share(data, answer) if shares else records_cost(answer)
         table.slots[at].hash = answer.hash
         table.slots[at].answer = answer
         table.count += 1
@@ -404,10 +259,14 @@ cdef class AnswerStore:
         area_shrink(data, table, now)
         sf_write_unlock(&data.lock)
 
-    def put(self, question, answer, expires, now):
-        """Keep an answer (questions.Answer) until expires; both times in nanoseconds."""
+    def put(self, question, answer, int64_t expires, int64_t now, failure_expires=None):
+        """Keep an answer (questions.Answer) until expires, times in nanoseconds; if it is an error and
+        failure_expires is given, until then. One that is over by now is not kept."""
         cdef AnswerData *data = answer_compile(question, answer, expires)
-        self.keep(data, 0, now)
+        if failure_expires is not None and data.status > STATUS_NXDOMAIN:
+            data.expires = failure_expires
+        if data.expires > now or failure_expires is None:
+            self.keep(data, 0, now)
         answer_release(data)
 
     def export(self, int64_t now):

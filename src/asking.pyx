@@ -9,16 +9,17 @@ from libc.stdlib cimport realloc
 from libc.string cimport memcmp, memcpy
 
 from senderid_fast._core.answerdata cimport (
-    STATUS_ERROR, STATUS_NODATA, STATUS_NXDOMAIN, STATUS_OK, STATUS_TIMEOUT, TYPE_A, TYPE_AAAA, TYPE_PTR, AnswerData,
-    NameData, answer_is_for, answer_retain, question_hash,
+    STATUS_ERROR, STATUS_NODATA, STATUS_NXDOMAIN, STATUS_OK, STATUS_TIMEOUT, TYPE_A, TYPE_AAAA, TYPE_PTR,
+    AnswerData, NameData, answer_is_for, answer_retain, question_hash,
 )
-from senderid_fast._core.answers cimport ground_of, store_find
+from senderid_fast._core.answers cimport store_find
 from senderid_fast._core.cidr cimport FAMILY_IP4, address_write_reverse, u128
 from senderid_fast._core.tables cimport sorted4_last, sorted4_match, sorted6_last, sorted6_match
 from senderid_fast._core.macros cimport USES_MESSAGE, USES_P, USES_SENDER, macro_expand_name
 from senderid_fast._core.names cimport name_is_within, name_key, sf_hash
 from senderid_fast._core.recorder cimport EVENT_QUESTION, EVENT_TARGET, Event, recorder_note
 from senderid_fast._core.records cimport RecordData, record_retain
+from senderid_fast._core.sharing cimport ground_of
 from senderid_fast._core.tokenizer cimport NO_SPEC, Spec, Term
 
 

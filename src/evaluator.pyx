@@ -13,110 +13,31 @@ Asking and counting stand in asking.pyx, each in one place. Terms answer match, 
 from libc.stdint cimport uint8_t
 from libc.string cimport memchr, memcpy
 
-from senderid_fast._core.answerdata cimport (
-    STATUS_NXDOMAIN, STATUS_OK, TYPE_A, TYPE_AAAA, TYPE_MX, TYPE_TXT, AnswerData, answer_record,
-)
+from senderid_fast._core.answerdata cimport STATUS_NXDOMAIN, STATUS_OK, TYPE_TXT, AnswerData, answer_record
 from senderid_fast._core.asking cimport (
     ASK_ERROR, ASK_MISSING, MISSING, NAME_ROOM, REASON_DEFAULT, REASON_INCLUDE_NONE, REASON_INVALID_DOMAIN,
-    REASON_INVALID_TARGET, REASON_MATCHED, REASON_MULTIPLE_RECORDS, REASON_MX_LIMIT,
-    REASON_NO_DOMAIN, REASON_NO_RECORD, REASON_REDIRECT_NONE, REASON_SYNTAX_ERROR, RESULT_FAIL,
-    RESULT_NEUTRAL, RESULT_NONE, RESULT_PASS, RESULT_PERMERROR, RESULT_SOFTFAIL, RESULT_TEMPERROR,
-    SCOPE_NUMBER_PRA,
-    TARGET_MISSING, TARGET_NAME, TARGET_NONE, TERM_MATCH, VISITS_MOST, TERM_MISSING, TERM_NO_MATCH, TERM_THROWS,
-    CheckData, Target, ask, closure_term, holds, note, set_validated, spend_lookup, spend_void, target_of, throw,
-    throw_dns_error, validate_name,
+    REASON_INVALID_TARGET, REASON_MATCHED, REASON_MULTIPLE_RECORDS, REASON_NO_DOMAIN, REASON_NO_RECORD,
+    REASON_REDIRECT_NONE, REASON_SYNTAX_ERROR, RESULT_FAIL, RESULT_NEUTRAL, RESULT_NONE, RESULT_PASS,
+    RESULT_PERMERROR, RESULT_SOFTFAIL, RESULT_TEMPERROR, SCOPE_NUMBER_PRA, TARGET_MISSING, TARGET_NAME,
+    TARGET_NONE, TERM_MATCH, TERM_MISSING, TERM_NO_MATCH, TERM_THROWS, VISITS_MOST, CheckData, Target, ask,
+    closure_term, note, set_validated, spend_lookup, spend_void, target_of, throw, throw_dns_error,
 )
 from senderid_fast._core.cidr cimport FAMILY_IP4, u128
-from senderid_fast._core.tables cimport NO_TERM, range_of4, range_of6
 from senderid_fast._core.macros cimport USES_MESSAGE, USES_P, USES_SENDER, macro_expand_text, text_uses
+from senderid_fast._core.mechanisms cimport a_matches, mx_matches, ptr_matches
 from senderid_fast._core.recorder cimport (
     EVENT_EXPLANATION, EVENT_HOST, EVENT_MATCH, EVENT_RECORD, EVENT_RESULT, EVENT_RUN, EVENT_TERM, EVENT_TEXT,
     Event, recorder_note,
 )
 from senderid_fast._core.records cimport RECORD_ASKS, SELECT_MULTIPLE_PLAIN, SELECT_NONE, RecordData
 from senderid_fast._core.tabled cimport UNDECIDED, table_decides
+from senderid_fast._core.tables cimport NO_TERM, range_of4, range_of6
 from senderid_fast._core.tokenizer cimport (
-    NO_SPEC, SCOPE_SPF, TERM_EXISTS, TERM_INCLUDE, TERM_IP4, TERM_IP6, TERM_MX, TERM_PTR, TERM_REDIRECT, Table, Term,
+    NO_SPEC, SCOPE_SPF, TERM_INCLUDE, TERM_IP4, TERM_IP6, TERM_MX, TERM_PTR, TERM_REDIRECT, Table, Term,
 )
 
+
 # --- the mechanisms (RFC 7208 5) -----------------------------------------------------------------
-
-cdef int a_matches(CheckData *check, RecordData *record, int index, const Target *host,
-                   const Target *target) noexcept nogil:
-    # 5.3. The client's family decides what is asked; 5.7: exists asks A whatever the family.
-    cdef const Term *term = &record.terms[index]
-    cdef AnswerData *answer = NULL
-    cdef bint exists = term.kind == TERM_EXISTS
-    cdef int rrtype = TYPE_A if exists or check.ip.family == FAMILY_IP4 else TYPE_AAAA
-    cdef int outcome = ask(check, rrtype, target, &answer)
-    if outcome == ASK_MISSING:
-        return TERM_MISSING
-    if outcome == ASK_ERROR:
-        return throw_dns_error(check, answer, record, index, host)
-    if answer.status != STATUS_OK:
-        return spend_void(check, record, index, host)
-    if exists:
-        return TERM_MATCH
-    return TERM_MATCH if holds(check, answer, term.prefix4, term.prefix6) else TERM_NO_MATCH
-
-
-cdef int mx_matches(CheckData *check, RecordData *record, int index, const Target *host,
-                    const Target *target) noexcept nogil:
-    # 5.4
-    cdef const Term *term = &record.terms[index]
-    cdef AnswerData *answer = NULL
-    cdef AnswerData *addresses = NULL
-    cdef Target exchange
-    cdef int i, asked = 0
-    cdef bint answered = False
-    cdef int rrtype = TYPE_A if check.ip.family == FAMILY_IP4 else TYPE_AAAA
-    cdef int outcome = ask(check, TYPE_MX, target, &answer)
-    if outcome == ASK_MISSING:
-        return TERM_MISSING
-    if outcome == ASK_ERROR:
-        return throw_dns_error(check, answer, record, index, host)
-    if answer.status != STATUS_OK:
-        return spend_void(check, record, index, host)     # no implicit MX: never the name's own address
-    # 4.6.4: more than ten exchanges is permerror, whichever of them would match.
-    if <int>answer.count > check.limits.mx_names:
-        return throw(check, RESULT_PERMERROR, REASON_MX_LIMIT, record, index, host)
-    for i in range(<int>answer.count):
-        if answer.payload.names[i].length == 0:
-            continue                                      # RFC 7505: a null MX has no host to ask for
-        exchange.name = answer.payload.names[i].octets
-        exchange.length = answer.payload.names[i].length
-        exchange.hash = answer.payload.names[i].hash
-        exchange.area = target.area
-        outcome = ask(check, rrtype, &exchange, &addresses)
-        if outcome == ASK_MISSING:
-            return TERM_MISSING
-        if outcome == ASK_ERROR:
-            return throw_dns_error(check, addresses, record, index, host)
-        asked += 1
-        if addresses.status == STATUS_OK:
-            answered = True
-            if holds(check, addresses, term.prefix4, term.prefix6):
-                return TERM_MATCH
-    if asked and not answered:
-        return spend_void(check, record, index, host)
-    return TERM_NO_MATCH
-
-
-cdef int ptr_matches(CheckData *check, RecordData *record, int index, const Target *host,
-                     const Target *target) noexcept nogil:
-    # 5.5. A kept name matches when it is the target-name or lies within it (the last sentence of
-    # 5.5 has it the wrong way round; its text and RFC 4408 have it so).
-    cdef Target validated
-    cdef AnswerData *pointers = NULL
-    cdef int empty
-    if validate_name(check, target, False, &validated, &pointers, &empty) == ASK_MISSING:
-        return TERM_MISSING
-    if validated.length:
-        return TERM_MATCH
-    if (pointers != NULL and pointers.status != STATUS_OK) or empty > 0:
-        return spend_void(check, record, index, host)
-    return TERM_NO_MATCH
-
 
 cdef void blame(CheckData *check, RecordData *record, int index, const Target *host) noexcept nogil:
     """The record of another domain could not be had: that was the fault of the term that led there."""
@@ -305,10 +226,10 @@ cdef int mechanisms_decide(CheckData *check, RecordData *record, const Target *h
         outcome = TERM_MATCH                       # 5.1: all always matches
         if kind:
             lookups = check.lookups
+            if check.closure != NULL and lookups >= check.limits.lookups:
+                return UNDECIDED                   # no check can come to this term
             outcome = term_matches(check, record, index, host)
             if check.closure != NULL:
-                if check.lookups > check.limits.lookups:
-                    return UNDECIDED
                 # Whatever stands in an included record, it may cost no look-up: the include alone does.
                 check.lookups = lookups + 1
                 check.void_lookups = 0

@@ -9,10 +9,7 @@ from libc.stdlib cimport free, realloc
 from libc.string cimport memcpy, memset
 
 from senderid_fast._core.answerdata cimport (
-    STATUS_OK, TYPE_A, TYPE_AAAA, TYPE_TXT, AnswerData, answer_release,
-)
-from senderid_fast._core.cidr cimport (
-    ADDRESS_TEXT, FAMILY_IP4, FAMILY_IP6, Address, address_write_readable,
+    STATUS_OK, TYPE_MX, TYPE_TXT, AnswerData, answer_records, answer_release,
 )
 from senderid_fast._core.records cimport RecordData, record_release
 
@@ -87,30 +84,16 @@ cdef str term_text(const RecordData *record, int index):
 
 
 cdef list answer_shown(const AnswerData *answer):
-    """The records of an answer as text; for TXT the record that applies or the only one."""
+    """The records of an answer as text, as far as they matter to a check."""
     cdef list shown = []
-    cdef Address address
-    cdef uint8_t[ADDRESS_TEXT] text
-    cdef int i
-    cdef int count = <int>min(answer.count, <uint32_t>SHOWN_RECORDS)
-    if answer.status != STATUS_OK:
-        return shown
-    if answer.rrtype == TYPE_TXT:
-        for i in range(answer.record_count):
-            record = answer.payload.records[i]
-            shown.append((<const char *>record.text)[:record.text_length].decode("latin-1"))
-        if not shown and answer.text != NULL:
-            shown.append((<const char *>answer.text)[:answer.text_length].decode("latin-1"))
-        return shown
-    for i in range(count):
-        if answer.rrtype == TYPE_A:
-            address.family, address.ip4 = FAMILY_IP4, answer.payload.ip4[i]
-        elif answer.rrtype == TYPE_AAAA:
-            address.family, address.ip6 = FAMILY_IP6, answer.payload.ip6[i]
-        else:
-            shown.append((<const char *>answer.payload.names[i].octets)[:answer.payload.names[i].length].decode("latin-1"))
-            continue
-        shown.append((<const char *>text)[:address_write_readable(&address, text)].decode("ascii"))
+    for record in answer_records(answer)[:SHOWN_RECORDS]:
+        if answer.rrtype == TYPE_MX:
+            record = record[1]
+        if answer.rrtype == TYPE_TXT:
+            if not record:
+                continue
+            record = record.decode("latin-1")
+        shown.append(record)
     return shown
 
 

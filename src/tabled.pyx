@@ -8,13 +8,13 @@ from libc.stdint cimport uint8_t, uint32_t
 from libc.string cimport memcmp, memcpy
 
 from senderid_fast._core.answerdata cimport AnswerData, answer_retain
-from senderid_fast._core.answers cimport policy_is_good
 from senderid_fast._core.asking cimport RESULT_PERMERROR, CheckData, Target, Walk, walk_ground
 from senderid_fast._core.cidr cimport FAMILY_IP4, Address, u128
 from senderid_fast._core.policydata cimport (
     POLICY_DEPENDS, POLICY_NO_RECORD, POLICY_OWN_RECORD, PolicyData, PolicyKey, PolicyOutcome, policy_outcome,
 )
 from senderid_fast._core.records cimport RECORD_BOUND, RecordData
+from senderid_fast._core.sharing cimport policy_is_good
 
 
 cdef PolicyData *table_of(CheckData *check, const AnswerData *answer, const RecordData *record) noexcept nogil:

@@ -77,12 +77,10 @@ ctypedef struct StoreData:
     size_t table_octets
     uint64_t tables_made
     uint32_t changes          # of the counters below, all together
-    uint32_t[GROUNDS] grounds # how often an answer that tables stand on went, by its hash
+    uint32_t[GROUNDS] grounds  # how often an answer that tables stand on went, by its hash
 
 cdef AnswerData *store_find(StoreData *store, int area, uint64_t hash, int rrtype, const uint8_t *name,
                             int length, int64_t now) noexcept nogil
-cdef bint policy_is_good(const StoreData *store, PolicyData *policy, int64_t now) noexcept nogil
-cdef uint32_t ground_of(const StoreData *store, uint64_t hash) noexcept nogil
 cdef bint policy_keep(StoreData *store, AnswerData *answer, int scope, bint bound, PolicyData *policy,
                       int64_t now) noexcept nogil
 

@@ -43,8 +43,25 @@ OPTION_OF_FIELD = {
     "nameservers": "--server",
     "seconds": "--timeout",
     "lookups": "--lookups",
+    "examples": "--examples",
+    "publish": "--publish",
     "void_lookups": "--void-lookups",
     "authserv_id": "--authserv-id",
+    "receiver": "--receiver",
+    "inputs": "ROWS",
+    "output": "--output",
+    "format": "--format",
+    "output_format": "--output-format",
+    "columns": "--columns",
+    "headers": "--headers",
+    "helo_result": "--helo-result",
+    "counts": "--counts",
+    "explanations": "--explanations",
+    "workers": "--workers",
+    "concurrency": "--concurrency",
+    "batch_rows": "--batch-rows",
+    "resume": "--resume",
+    "answers_from": "--zone, --answers, --server",
 }
 
 
@@ -85,8 +102,8 @@ def add_identity_options(parser: argparse.ArgumentParser) -> argparse._ArgumentG
     return group
 
 
-def add_answer_options(parser: argparse.ArgumentParser) -> None:
-    """--zone, --server, --timeout."""
+def add_answer_options(parser: argparse.ArgumentParser) -> argparse._MutuallyExclusiveGroup:
+    """--zone, --server, --timeout; the group of those that exclude each other is returned."""
     group = parser.add_argument_group("where answers come from")
     source = group.add_mutually_exclusive_group()
     source.add_argument(
@@ -109,6 +126,7 @@ def add_answer_options(parser: argparse.ArgumentParser) -> None:
         default=Limits().seconds,
         help="seconds for one check; more is temperror (default: %(default)g)",
     )
+    return source
 
 
 def add_limit_options(parser: argparse.ArgumentParser) -> None:

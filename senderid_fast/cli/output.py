@@ -29,6 +29,7 @@ __all__ = [
     "visible",
     "warn",
     "write",
+    "write_remarks",
 ]
 
 PROGRAM = "senderid-fast"
@@ -75,6 +76,13 @@ def shortened(text: str, columns: int) -> str:
 def write(lines: Iterable[str]) -> None:
     """Lines to standard output, whatever its encoding can hold."""
     _write(sys.stdout, "".join(f"{line}\n" for line in lines))
+
+
+def write_remarks(lines: Iterable[str]) -> None:
+    """Lines to standard error: what a person may want to know of output that goes elsewhere."""
+    with suppress(OSError):
+        sys.stdout.flush()
+    _write(sys.stderr, "".join(f"{line}\n" for line in lines))
 
 
 def complain(problem: str) -> None:

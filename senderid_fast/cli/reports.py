@@ -20,10 +20,11 @@ from senderid_fast.receiver.relays import Client, TrustedRelays
 from senderid_fast.receiver.removal import forged_fields
 from senderid_fast.receiver.stamps import exchange_fields
 from senderid_fast.results import PraFailure
+from senderid_fast.rows.mailfiles import return_path
 
 if TYPE_CHECKING:
     from senderid_fast import Engine, Pra
-    from senderid_fast.cli.mailfiles import Found
+    from senderid_fast.rows.mailfiles import Found
 
 __all__ = ["Receiver", "Report", "policy_of", "relays_of"]
 
@@ -133,7 +134,7 @@ class Receiver:
         helo = self.helo if connected else client.helo
         mail_from, path_at = self.mail_from, None
         if mail_from is None:
-            mail_from, path_at = _return_path(fields)
+            mail_from, path_at = return_path(fields)
         verdicts = self._verdicts(client, helo, mail_from, found.headers)
         decision: Decision | ExchangeDecision
         if self.exchange is not None:
@@ -186,17 +187,6 @@ class Receiver:
         if isinstance(decision, ExchangeDecision) and decision.status and verdicts.pra:
             fields += exchange_fields(verdicts.pra)
         return fields
-
-
-def _return_path(fields: list[tuple[str, bytes]]) -> tuple[bytes | None, int | None]:
-    """The reverse-path of the topmost Return-Path (RFC 5321 4.4), and the field's position."""
-    for at, (name, body) in enumerate(fields):
-        if name.rstrip(" \t").lower() == "return-path":
-            path = body.replace(b"\r", b"").replace(b"\n", b"").strip()
-            if path.startswith(b"<") and b">" in path:
-                path = path[: path.rindex(b">") + 1]  # a comment may follow
-            return (path, at) if path else (None, None)
-    return None, None
 
 
 def _pra(headers: bytes) -> tuple[Pra | None, str | None]:

@@ -11,7 +11,6 @@ import sys
 from collections.abc import Iterator, Sequence
 from typing import TYPE_CHECKING, Any, NamedTuple
 
-from senderid_fast.cli.mailfiles import read_messages
 from senderid_fast.cli.options import (
     Asked,
     add_answer_options,
@@ -36,6 +35,7 @@ from senderid_fast.cli.output import (
 from senderid_fast.cli.statuses import DONE, OF_RESULT, STATUS_HELP
 from senderid_fast.errors import InputError
 from senderid_fast.results import Reason
+from senderid_fast.rows.mailfiles import read_messages
 
 if TYPE_CHECKING:
     from senderid_fast import Limits, Step, Trace

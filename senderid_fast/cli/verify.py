@@ -1,7 +1,7 @@
 """senderid-fast verify: messages in files, checked as a receiver would have done it.
 
-What may live here: the command's options, and what it prints. Messages are found by mailfiles.py,
-and what is said of one is put together by reports.py.
+What may live here: the command's options, and what it prints. Messages are found by
+rows/mailfiles.py, and what is said of one is put together by reports.py.
 """
 
 from __future__ import annotations
@@ -10,7 +10,6 @@ import argparse
 from collections.abc import Iterator
 from typing import TYPE_CHECKING, Any
 
-from senderid_fast.cli.mailfiles import FORMATS, read_messages
 from senderid_fast.cli.options import (
     add_answer_options,
     add_limit_options,
@@ -22,11 +21,12 @@ from senderid_fast.cli.options import (
 from senderid_fast.cli.output import complain, json_text, pra_field, shortened, visible, warn, write
 from senderid_fast.cli.statuses import BAD_INPUT, DONE, OF_ACTION
 from senderid_fast.errors import InputError
+from senderid_fast.rows.mailfiles import FORMATS, read_messages
 
 if TYPE_CHECKING:
     from senderid_fast import Verdict
-    from senderid_fast.cli.mailfiles import Found
     from senderid_fast.cli.reports import Receiver, Report
+    from senderid_fast.rows.mailfiles import Found
 
 __all__ = ["register", "run"]
 

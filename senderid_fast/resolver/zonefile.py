@@ -29,7 +29,7 @@ from senderid_fast.resolver.zonedata import (
     read_json_lines,
 )
 
-__all__ = ["read_zone_file"]
+__all__ = ["read_zone_file", "read_zone_text"]
 
 # A small .gz file can hold any number of octets. Some millions of records fit in this.
 MAX_OCTETS = 256 * 1024 * 1024
@@ -69,6 +69,11 @@ def read_zone_file(path: Path, origin: str, ttl: int) -> Zone:
         raise ZoneError(str(path), "", f"cannot be read: {error}") from error
     _MasterFile(str(path), origin, builder).read(octets.decode("latin-1"))
     return builder.build(tree=True)
+
+
+def read_zone_text(text: str, source: str, builder: Builder) -> None:
+    """Gather the records of a master file's text, whose names are absolute; raises ZoneError."""
+    _MasterFile(source, ".", builder).read(text)
 
 
 def _lines(path: Path, packed: bool) -> Iterator[bytes]:

@@ -20,7 +20,12 @@ import pytest
 from senderid_fast.cli import main
 
 ROOT = Path(__file__).parents[2]
-DOCUMENTS = [ROOT / "docs" / "command-line.md", ROOT / "examples" / "README.md"]
+DOCUMENTS = [
+    ROOT / "docs" / "command-line.md",
+    ROOT / "docs" / "replay.md",
+    ROOT / "docs" / "batch-command.md",
+    ROOT / "examples" / "README.md",
+]
 BLOCK = re.compile(r"(?<=^```console\n).*?(?=^```$)", re.MULTILINE | re.DOTALL)
 
 

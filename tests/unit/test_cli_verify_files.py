@@ -12,7 +12,7 @@ from pathlib import Path
 import pytest
 
 from senderid_fast.cli import main
-from senderid_fast.cli.mailfiles import HEADER_MOST, Found, read_messages
+from senderid_fast.rows.mailfiles import HEADER_MOST, Found, read_messages
 
 ROOT = Path(__file__).parents[2]
 ZONE = str(ROOT / "examples" / "example.zone")

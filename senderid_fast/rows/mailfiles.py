@@ -10,11 +10,22 @@ from __future__ import annotations
 import sys
 from collections.abc import Iterator, Sequence
 from pathlib import Path
-from typing import BinaryIO, NamedTuple
+from typing import BinaryIO, NamedTuple, Protocol
 
 from senderid_fast import header_fields
 
-__all__ = ["FORMATS", "HEADER_MOST", "Found", "read_messages"]
+__all__ = [
+    "FORMATS",
+    "HEADER_MOST",
+    "Found",
+    "Lines",
+    "entry_message",
+    "maildir_entries",
+    "read_mbox",
+    "read_message",
+    "read_messages",
+    "return_path",
+]
 
 FORMATS = ("auto", "eml", "mbox", "maildir")
 HEADER_MOST = 1 << 20
@@ -25,6 +36,14 @@ Piece = tuple[bytes, bool]
 """Octets of one line, and whether they are its beginning."""
 
 
+class Lines(Protocol):
+    """What messages are read from: a file, or a stream like it."""
+
+    def readline(self, most: int, /) -> bytes:
+        """A line with its line feed, or its first octets if it is longer than most."""
+        ...
+
+
 class Found(NamedTuple):
     """A message, or why there is none.
 
@@ -33,6 +52,7 @@ class Found(NamedTuple):
     headers  the octets of its header section
     fields   its fields, as header_fields() gives them
     problem  why it cannot be used; None if it can
+    behind   where in the stream the reader was when it knew the message, in octets
     """
 
     file: str
@@ -40,6 +60,7 @@ class Found(NamedTuple):
     headers: bytes = b""
     fields: Sequence[tuple[str, bytes, int, int]] = ()
     problem: str | None = None
+    behind: int = 0
 
     @property
     def place(self) -> str:
@@ -95,44 +116,62 @@ def _of_file(file: str, kind: str) -> Iterator[Found]:
 
 
 def _of_maildir(file: str, path: Path) -> Iterator[Found]:
-    """The messages in new and cur, in the order of their names; tmp holds unfinished ones."""
+    entries = maildir_entries(path)
+    if entries is None:
+        yield Found(file, problem="is a folder without cur and new, so no Maildir")
+    for entry in entries or ():
+        yield entry_message(entry)
+
+
+def maildir_entries(path: Path) -> list[Path] | None:
+    """The messages in cur and new, in the order of their names; None if it is no Maildir.
+
+    tmp holds unfinished ones. Raises OSError.
+    """
     folders = [path / name for name in ("cur", "new") if (path / name).is_dir()]
     if not folders:
-        yield Found(file, problem="is a folder without cur and new, so no Maildir")
-    for folder in folders:
-        for entry in sorted(folder.iterdir()):
-            if entry.name.startswith("."):
-                continue
-            try:
-                if not entry.is_file():  # to open a pipe would wait for somebody to write to it
-                    yield Found(str(entry), problem="is no file")
-                    continue
-                with entry.open("rb") as opened:
-                    yield from _of_stream(str(entry), opened, "eml")
-            except OSError as error:
-                yield _unreadable(str(entry), error)
+        return None
+    return [
+        entry
+        for folder in folders
+        for entry in sorted(folder.iterdir())
+        if not entry.name.startswith(".")
+    ]
+
+
+def entry_message(entry: Path) -> Found:
+    """The message of a file in a Maildir."""
+    try:
+        if not entry.is_file():  # to open a pipe would wait for somebody to write to it
+            return Found(str(entry), problem="is no file")
+        with entry.open("rb") as opened:
+            return read_message(str(entry), opened)
+    except OSError as error:
+        return _unreadable(str(entry), error)
 
 
 def _of_stream(file: str, stream: BinaryIO, kind: str) -> Iterator[Found]:
     first = stream.readline(PIECE)
-    pieces = _pieces(first, stream)
     if kind == "auto":
         kind = "mbox" if first.startswith(b"From ") else "eml"
     if kind == "mbox":
-        if first and not first.startswith(b"From "):
-            yield Found(file, problem='does not begin with a "From " line, so it is no mbox')
-            return
-        yield from _of_mbox(file, pieces)
-        return
+        yield from read_mbox(file, stream, first)
+    else:
+        yield read_message(file, stream, first)
+
+
+def read_message(file: str, stream: Lines, first: bytes | None = None) -> Found:
+    """The one message of a file. first is its first line, if that has been read."""
+    first = stream.readline(PIECE) if first is None else first
     section = bytearray()
-    for piece, begins in pieces:
+    for piece, begins in _pieces(first, stream):
         if (begins and piece in EMPTY_LINES) or len(section) > HEADER_MOST:
             break
         section += piece
-    yield _found(file, None, bytes(section), empty=not first)
+    return _found(file, None, bytes(section), empty=not first)
 
 
-def _pieces(first: bytes, stream: BinaryIO) -> Iterator[Piece]:
+def _pieces(first: bytes, stream: Lines) -> Iterator[Piece]:
     piece, begins = first, True
     while piece:
         yield piece, begins
@@ -140,13 +179,23 @@ def _pieces(first: bytes, stream: BinaryIO) -> Iterator[Piece]:
         piece = stream.readline(PIECE)
 
 
-def _of_mbox(file: str, pieces: Iterator[Piece]) -> Iterator[Found]:
-    """A line that begins with "From " begins a message if it follows an empty line (RFC 4155)."""
-    number = 0
+def read_mbox(
+    file: str, stream: Lines, first: bytes | None = None, behind: int = 0, number: int = 0
+) -> Iterator[Found]:
+    """The messages of an mbox. A "From " line behind an empty one begins a message (RFC 4155).
+
+    first           the next line, if that has been read
+    behind, number  go on behind this message: the Found of it has both
+    """
+    first = stream.readline(PIECE) if first is None else first
+    if behind == 0 and first and not first.startswith(b"From "):
+        yield Found(file, problem='does not begin with a "From " line, so it is no mbox')
+        return
     section: bytearray | None = None  # None within a body
     after_empty = True
     separator = False
-    for piece, begins in pieces:
+    for piece, begins in _pieces(first, stream):
+        behind += len(piece)
         if begins:
             separator = after_empty and piece.startswith(b"From ")
             after_empty = piece in EMPTY_LINES
@@ -156,12 +205,23 @@ def _of_mbox(file: str, pieces: Iterator[Piece]) -> Iterator[Found]:
         if separator or section is None:
             continue
         if after_empty:
-            yield _found(file, number, bytes(section))
+            yield _found(file, number, bytes(section))._replace(behind=behind)
             section = None
         elif len(section) <= HEADER_MOST:
             section += piece
     if section is not None:
-        yield _found(file, number, bytes(section))
+        yield _found(file, number, bytes(section))._replace(behind=behind)
+
+
+def return_path(fields: Sequence[tuple[str, bytes]]) -> tuple[bytes | None, int | None]:
+    """The reverse-path of the topmost Return-Path (RFC 5321 4.4), and the field's position."""
+    for at, (name, body) in enumerate(fields):
+        if name.rstrip(" \t").lower() == "return-path":
+            path = body.replace(b"\r", b"").replace(b"\n", b"").strip()
+            if path.startswith(b"<") and b">" in path:
+                path = path[: path.rindex(b">") + 1]  # a comment may follow
+            return (path, at) if path else (None, None)
+    return None, None
 
 
 def _found(file: str, number: int | None, section: bytes, *, empty: bool = False) -> Found:

@@ -1,0 +1,143 @@
+"""What a job runs over: its source, its sink and its check, made from options.
+
+What may live here: how options become arguments of rows.formats and of Engine.check_batch. This is
+the one module of jobs that knows both.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from importlib import import_module
+from typing import TYPE_CHECKING
+
+from senderid_fast.errors import InputError
+from senderid_fast.jobs.chain import ChainedSource
+from senderid_fast.jobs.options import STANDARD
+
+if TYPE_CHECKING:
+    import pyarrow as pa
+
+    from senderid_fast.engine import Engine
+    from senderid_fast.jobs.options import JobOptions
+    from senderid_fast.rows.base import Place, RowSink, RowSource
+
+    Check = Callable[["pa.RecordBatch"], "pa.RecordBatch"]
+
+__all__ = ["READ_ONLY", "checker", "sink_of", "source_of"]
+
+# Formats that are only read; each has a function (path, *, place, batch_rows).
+READ_ONLY = {
+    "postfix": "senderid_fast.rows.logs.postfix",
+    "exim": "senderid_fast.rows.logs.exim",
+    "sendmail": "senderid_fast.rows.logs.sendmail",
+    "exchange": "senderid_fast.rows.logs.exchange",
+    "mbox": "senderid_fast.rows.mail",
+    "maildir": "senderid_fast.rows.mail",
+    "eml": "senderid_fast.rows.mail",
+}
+
+
+def output_format(options: JobOptions) -> str | None:
+    """The format of the output; None: the name of the output tells it."""
+    from senderid_fast.rows.formats import format_of
+
+    if options.output_format is not None:
+        return options.output_format
+    if options.output is not None and format_of(options.output, None, "output_format"):
+        return None
+    if options.format not in READ_ONLY:
+        found = format_of(options.inputs[0], options.format, "format")
+        if found is not None and found.name not in READ_ONLY:
+            return found.name
+    return "csv"
+
+
+def keeps_lines(options: JobOptions) -> bool:
+    """Whether lines of JSON go to lines of JSON: then each stays as it was, with results added."""
+    from senderid_fast.rows.formats import format_of
+
+    target = format_of(options.output or STANDARD, output_format(options), "output_format")
+    if target is None or target.name != "jsonl" or options.format in READ_ONLY:
+        return False
+    sources = [format_of(name, options.format, "format") for name in options.inputs]
+    return all(each is not None and each.name == "jsonl" for each in sources)
+
+
+def source_of(options: JobOptions, place: Place | None) -> RowSource:
+    """The rows of all inputs, from a place on. Raises a SenderIDError."""
+
+    def opened(name: str, place: Place | None) -> RowSource:
+        if options.format in READ_ONLY:
+            module = import_module(READ_ONLY[str(options.format)])
+            opener = getattr(module, f"open_{options.format}")
+            source: RowSource = opener(name, place=place, batch_rows=options.batch_rows)
+            return source
+        from senderid_fast.rows.formats import open_source
+
+        return open_source(
+            name,
+            format=options.format,
+            place=place,
+            batch_rows=options.batch_rows,
+            wanted=options.wanted,
+            raw=keeps_lines(options),
+        )
+
+    source = ChainedSource(options.inputs, opened, place)
+    for option, name in options.needed:
+        if name not in source.schema.names:
+            source.close()
+            called = ", ".join(source.schema.names)
+            raise InputError(option, f"{options.inputs[0]} has no column {name}; it has {called}")
+    return source
+
+
+def checker(engine: Engine, options: JobOptions) -> Check:
+    """The check of a block."""
+    inside = options.wanted if keeps_lines(options) else ()
+
+    def check(batch: pa.RecordBatch) -> pa.RecordBatch:
+        checked: pa.RecordBatch = engine.check_batch(
+            batch,
+            ip=options.columns.get("ip", "ip"),
+            helo=options.columns.get("helo", "helo"),
+            mail_from=options.columns.get("mail_from", "mail_from"),
+            headers=options.headers,
+            helo_result=options.helo_result,
+            counts=options.counts,
+            explanations=options.explanations,
+            threads=options.threads,
+        )
+        # What a line of JSON holds already is not added to it.
+        return checked.drop_columns([each for each in inside if each in checked.schema.names])
+
+    return check
+
+
+def sink_of(
+    options: JobOptions, source: RowSource, check: Check, place: Place | None, overwrite: bool
+) -> RowSink:
+    """What takes the checked rows, from a place on. Raises a SenderIDError."""
+    import pyarrow as pa
+
+    from senderid_fast.rows.faults import with_faults
+    from senderid_fast.rows.formats import open_sink
+
+    # The columns of the output are those of a block without rows.
+    empty = check(pa.RecordBatch.from_pylist([], source.schema))
+    known = {
+        field.name: column.dictionary
+        for field, column in zip(empty.schema, empty.columns, strict=True)
+        if field.name not in source.schema.names and pa.types.is_dictionary(field.type)
+    }
+    if source.may_fault:
+        empty = with_faults(empty, ())
+    return open_sink(
+        options.output or STANDARD,
+        empty.schema,
+        format=output_format(options),
+        place=place,
+        overwrite=overwrite,
+        dictionaries=known,
+        addresses=(options.address,),
+    )

@@ -1,0 +1,157 @@
+"""The file that rows are written to: under a passing name until it is whole.
+
+What may live here: octets on the disk, and their safety. No format of rows.
+
+A job writes to `<out>.partial` and renames it when all is written, so that a file with the final
+name is a whole one. What a place names is on the disk. The partial file is locked: two jobs with
+one output would ruin it.
+"""
+
+from __future__ import annotations
+
+import fcntl
+import os
+import stat
+import sys
+from pathlib import Path
+from typing import IO
+
+from senderid_fast.errors import InputError, RowsError
+from senderid_fast.rows.base import Place
+from senderid_fast.rows.inputs import STANDARD, int_of, reading
+
+__all__ = ["PARTIAL", "Output", "sync_folder"]
+
+PARTIAL = ".partial"  #: what the name of an unfinished output ends with
+
+
+class Output:
+    """An output file, or a pipe or device that is written to as it is.
+
+    path       "-" is standard output
+    place      where a killed job was, as place() gave it: what lies behind is cut off
+    overwrite  whether a file that has the final name may be replaced
+
+    A link is followed: the file it names is replaced, not the link. Raises InputError, RowsError.
+    """
+
+    def __init__(self, path: str, *, place: Place | None, overwrite: bool) -> None:
+        self.name = "standard output" if path == STANDARD else path
+        self.final: Path | None = None  #: None: a pipe or a device, which has no places
+        self._file: IO[bytes]
+        self.offset = 0
+        if path == STANDARD:
+            self._file = sys.stdout.buffer
+        else:
+            self._open(Path(os.path.realpath(path)), place, overwrite)
+        if self.final is None and place is not None:
+            raise self._no_places()
+
+    def _open(self, final: Path, place: Place | None, overwrite: bool) -> None:
+        with reading(self.name):
+            if final.is_dir():
+                raise InputError("output", f"{self.name} is a folder")
+            if final.exists() and not stat.S_ISREG(final.stat().st_mode):
+                self._file = final.open("wb", buffering=0)
+                return
+            if final.exists() and not overwrite:
+                raise InputError("output", f"{self.name} is there already: remove it or overwrite")
+        self.final = final
+        self.partial = final.with_name(final.name + PARTIAL)
+        if place is None:
+            with reading(self.name):
+                self._file = self._locked("ab")
+                self._file.truncate(0)
+            return
+        self.offset = int_of(place, "octets", self.name)
+        with reading(self.name):
+            if not self.partial.exists():
+                raise RowsError(str(self.partial), "", "it is gone: begin the job anew")
+            self._file = self._locked("r+b")
+            size = os.fstat(self._file.fileno()).st_size
+            if size < self.offset:
+                self._file.close()
+                problem = f"it has {size} octets and not {self.offset}: begin the job anew"
+                raise RowsError(str(self.partial), "", problem)
+            self._file.truncate(self.offset)
+            self._file.seek(self.offset)
+
+    def _locked(self, mode: str) -> IO[bytes]:
+        file: IO[bytes] = self.partial.open(mode, buffering=0)
+        try:
+            fcntl.flock(file.fileno(), fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError as error:
+            file.close()
+            raise RowsError(str(self.partial), "", "another job is writing it") from error
+        return file
+
+    def _no_places(self) -> InputError:
+        return InputError("output", f"{self.name} cannot be resumed: write to a file")
+
+    def write(self, octets: bytes | memoryview) -> int:
+        """Append octets. Raises RowsError, such as for a full disk."""
+        view = memoryview(octets).cast("B")
+        at = 0
+        with reading(self.name, f"octet {self.offset}"):
+            while at < len(view):
+                at += self._file.write(view[at : at + (1 << 30)])
+        self.offset += at
+        return at
+
+    def cut(self, offset: int) -> None:
+        """Forget what was written behind an offset. Raises RowsError."""
+        with reading(self.name):
+            self._file.truncate(offset)
+            self._file.seek(offset)
+        self.offset = offset
+
+    def tail(self, size: int) -> bytes:
+        """The last octets that were written."""
+        assert self.final is not None
+        with reading(self.name), self.partial.open("rb") as file:
+            file.seek(self.offset - size)
+            return file.read(size)
+
+    def place(self) -> dict[str, object]:
+        """Bring all to the disk, and tell how much it is. Raises RowsError, InputError."""
+        if self.final is None:
+            raise self._no_places()
+        with reading(self.name):
+            os.fsync(self._file.fileno())
+        return {"octets": self.offset}
+
+    def replace(self, source: Path) -> None:
+        """Go on with another file, of the same folder, in the place of the partial one."""
+        with reading(self.name):
+            source.replace(self.partial)
+            old, self._file = self._file, self._locked("r+b")
+            old.close()
+            self._file.seek(0, os.SEEK_END)
+            self.offset = self._file.tell()
+
+    def close(self) -> None:
+        """Bring all to the disk and give the file its final name. Raises RowsError."""
+        with reading(self.name):
+            if self.final is None:
+                self._file.flush()
+                if self._file is not sys.stdout.buffer:
+                    self._file.close()
+                return
+            os.fsync(self._file.fileno())
+            self.partial.replace(self.final)
+            self._file.close()
+            sync_folder(self.final.parent)
+
+    def abandon(self) -> None:
+        """Let go of the file; what was written stays."""
+        if self._file is not sys.stdout.buffer:
+            self._file.close()
+
+
+def sync_folder(folder: Path) -> None:
+    """Bring the names in a folder to the disk."""
+    handle = os.open(folder, os.O_RDONLY)
+    try:
+        os.fsync(handle)
+    finally:
+        os.close(handle)

@@ -1,0 +1,538 @@
+"""senderid-fast batch end to end: formats, resuming, signals, answers kept and replayed.
+
+The command runs in a process of its own where signals, terminals or memory are the matter.
+"""
+
+from __future__ import annotations
+
+import csv
+import json
+import os
+import pty
+import random
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+from typing import Any
+
+import pyarrow as pa
+import pyarrow.parquet as pq
+import pytest
+from support.jobs import recount
+
+from senderid_fast.cli import main
+from senderid_fast.rows.formats import open_sink, open_source
+
+ROOT = Path(__file__).parents[2]
+ZONE = str(ROOT / "examples" / "example.zone")
+FORMATS = ("jsonl", "csv", "tsv", "parquet", "arrow", "arrows")
+RESULTS = ["spf_result", "spf_scope", "spf_reason", "spf_domain", "spf_mechanism"]
+Capture = pytest.CaptureFixture[str]
+
+
+def table_of(rows: int, seed: int = 1) -> pa.Table:
+    """Rows over the zone of the examples; no two are the same."""
+    generator = random.Random(seed)
+    addresses = [f"192.0.2.{host}" for host in range(0, 256, 5)]
+    addresses += [f"2001:db8:{network}::25" for network in range(5)]
+    addresses += ["198.51.100.7", "::ffff:192.0.2.90", "no address", ""]
+    domains = ["plain", "shop", "moved", "users", "strict", "broken", "twice", "silent", "none"]
+    senders = ["", "<>", *(f"alice@{domain}.example" for domain in domains)]
+    return pa.table(
+        {
+            "n": pa.array(range(rows), pa.int64()),
+            "ip": pa.array(generator.choices(addresses, k=rows), pa.string()),
+            "helo": pa.array(generator.choices(["mail.plain.example", "x"], k=rows), pa.string()),
+            "mail_from": pa.array(generator.choices(senders, k=rows), pa.string()),
+        }
+    )
+
+
+def write(path: Path, table: pa.Table) -> Path:
+    sink = open_sink(path, table.schema)
+    for batch in table.to_batches(max_chunksize=7_000):
+        sink.write(batch)
+    sink.close()
+    return path
+
+
+def read(path: Path) -> list[dict[str, Any]]:
+    source = open_source(path)
+    found = [row for block in source.blocks() for row in block.batch.to_pylist()]
+    source.close()
+    return found
+
+
+def plain(rows: list[dict[str, Any]]) -> list[dict[str, Any]]:
+    """Rows as text has them: numbers are text, and "" is nothing."""
+    return [
+        {name: None if value in (None, "") else str(value) for name, value in row.items()}
+        for row in rows
+    ]
+
+
+def batch(*words: object, status: int = 0) -> None:
+    assert main(["batch", *map(str, words)]) == status
+
+
+def command(*words: object) -> list[str]:
+    return [sys.executable, "-m", "senderid_fast", "batch", *map(str, words)]
+
+
+def environment() -> dict[str, str]:
+    return {**os.environ, "PYTHONPATH": str(ROOT)}
+
+
+def start(*words: object, **options: Any) -> subprocess.Popen[bytes]:
+    return subprocess.Popen(
+        command(*words),
+        cwd=ROOT,
+        env=environment(),
+        stdout=options.pop("stdout", subprocess.PIPE),
+        stderr=options.pop("stderr", subprocess.PIPE),
+        **options,
+    )
+
+
+def run(*words: object, status: int = 0, **options: Any) -> tuple[str, str]:
+    done = subprocess.run(
+        command(*words), cwd=ROOT, env=environment(), capture_output=True, check=False, **options
+    )
+    assert done.returncode == status, done.stderr.decode()
+    return done.stdout.decode(), done.stderr.decode()
+
+
+@pytest.fixture(scope="module")
+def small(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, list[dict[str, Any]]]:
+    """A folder with 2,000 rows in each format, and the rows as the output should have them."""
+    from senderid_fast import Engine, InputError, ZoneResolver
+
+    folder = tmp_path_factory.mktemp("small")
+    table = table_of(2_000)
+    for name in FORMATS:
+        write(folder / f"rows.{name}", table)
+    engine = Engine(ZoneResolver.from_file(ZONE))
+    expected = table.to_pylist()
+    for row in expected:
+        null = row["mail_from"] in ("", "<>")
+        row["spf_scope"] = "helo" if null else "mfrom"
+        try:
+            verdict = engine.check_mail_from(row["ip"], row["mail_from"], row["helo"])
+        except InputError:
+            row |= {"spf_result": "none", "spf_reason": "invalid-ip"}
+        else:
+            row |= {"spf_result": str(verdict.result), "spf_reason": str(verdict.reason)}
+    return folder, expected
+
+
+# ---- formats ------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("source", FORMATS)
+@pytest.mark.parametrize("target", FORMATS)
+def test_every_format_in_and_out(
+    small: tuple[Path, list[dict[str, Any]]], tmp_path: Path, source: str, target: str
+) -> None:
+    folder, expected = small
+    out = tmp_path / f"out.{target}"
+    batch(folder / f"rows.{source}", "-o", out, "--zone", ZONE, "--quiet", "--batch-rows", 300)
+    found = plain(read(out))
+    names = ["ip", "helo", "mail_from", "spf_result", "spf_scope", "spf_reason"]
+    assert len(found) == 2_000
+    for row, wanted in zip(found, plain(expected), strict=True):
+        assert [row[name] for name in names] == [wanted[name] for name in names]
+        assert row.get("row_error") is None
+    assert sorted(path.name for path in tmp_path.iterdir()) == [out.name]
+
+
+@pytest.mark.parametrize("name", ["jsonl.gz", "csv.zst"])
+def test_compressed_files(tmp_path: Path, name: str) -> None:
+    rows = write(tmp_path / f"rows.{name}", table_of(100))
+    out = tmp_path / f"out.{name}"
+    batch(rows, "-o", out, "--zone", ZONE, "--quiet")
+    assert len(read(out)) == 100
+
+
+@pytest.mark.parametrize("name", ["csv", "jsonl", "arrows"])
+def test_standard_input_and_output(
+    small: tuple[Path, list[Any]], name: str, tmp_path: Path
+) -> None:
+    folder, _ = small
+    octets = (folder / f"rows.{name}").read_bytes()
+    done = subprocess.run(
+        command("-", "--format", name, "--zone", ZONE),
+        cwd=ROOT,
+        env=environment(),
+        input=octets,
+        capture_output=True,
+        check=True,
+    )
+    out = tmp_path / f"out.{name}"
+    batch(folder / f"rows.{name}", "-o", out, "--zone", ZONE, "--quiet")
+    assert done.stdout == out.read_bytes()
+    assert done.stderr.startswith(b"rows               2,000\n")
+
+
+def test_several_inputs_are_read_in_order(tmp_path: Path) -> None:
+    table = table_of(900)
+    names = [write(tmp_path / f"{at}.csv", table.slice(at, 300)) for at in (0, 300, 600)]
+    whole = write(tmp_path / "whole.csv", table)
+    batch(*names, "-o", tmp_path / "out.csv", "--zone", ZONE, "--quiet")
+    batch(whole, "-o", tmp_path / "one.csv", "--zone", ZONE, "--quiet")
+    assert (tmp_path / "out.csv").read_bytes() == (tmp_path / "one.csv").read_bytes()
+
+
+def test_inputs_with_other_columns_are_refused(tmp_path: Path, capsys: Capture) -> None:
+    first = write(tmp_path / "first.parquet", table_of(10))
+    other = write(tmp_path / "other.parquet", table_of(10).drop_columns(["n"]))
+    batch(first, other, "-o", tmp_path / "out.csv", "--zone", ZONE, status=2)
+    err = capsys.readouterr().err
+    assert f"{other}: its columns are not those of {first}: column 1 is ip (string)" in err
+    assert not (tmp_path / "out.csv").exists()
+
+
+def test_columns_with_other_names(tmp_path: Path, capsys: Capture) -> None:
+    table = table_of(100)
+    rows = write(tmp_path / "rows.csv", table.rename_columns(["n", "client", "name", "sender"]))
+    words = [rows, "-o", tmp_path / "out.csv", "--zone", ZONE, "--quiet"]
+    batch(*words, "--columns", "ip=client,helo=name,mail_from=sender")
+    other = write(tmp_path / "same.csv", table)
+    batch(other, "-o", tmp_path / "same-out.csv", "--zone", ZONE, "--quiet")
+    found, wanted = read(tmp_path / "out.csv"), read(tmp_path / "same-out.csv")
+    assert [row["spf_result"] for row in found] == [row["spf_result"] for row in wanted]
+    batch(*words, "--overwrite", status=2)
+    err = capsys.readouterr().err
+    assert f"--columns: {rows} has no column ip; it has n, client, name, sender" in err
+
+
+@pytest.mark.parametrize(
+    ("text", "words"),
+    [
+        ("ip", "'ip' is not of the form ip=NAME"),
+        ("ip=", "is not of the form"),
+        ("ip=a,ip=b", "ip is there twice"),
+        ("adress=a", "'adress' is none of ip, helo, mail_from"),
+        ("ip=helo", "one column cannot be two"),
+    ],
+)
+def test_bad_columns(tmp_path: Path, capsys: Capture, text: str, words: str) -> None:
+    batch(tmp_path / "rows.csv", "--columns", text, status=2)
+    err = capsys.readouterr().err
+    assert err.startswith("senderid-fast: error: --columns: ")
+    assert words in err
+
+
+def test_more_columns(tmp_path: Path) -> None:
+    table = table_of(200).append_column(
+        "section", pa.array(["From: alice@plain.example\r\n\r\n"] * 200)
+    )
+    rows = write(tmp_path / "rows.parquet", table)
+    out = tmp_path / "out.parquet"
+    words = ["--headers", "section", "--helo-result", "--counts", "--explanations"]
+    batch(rows, "-o", out, "--zone", ZONE, "--quiet", "--receiver", "mx.receiver.example", *words)
+    found = read(out)
+    assert {*RESULTS, "pra_result", "pra_domain", "helo_result", "helo_reason"} <= found[0].keys()
+    assert {"spf_lookups", "spf_void_lookups", "spf_explanation"} <= found[0].keys()
+    assert any(
+        (row["spf_explanation"] or "").endswith("of strict.example. Ask postmaster@strict.example.")
+        for row in found
+    )
+
+
+# ---- faults -------------------------------------------------------------------------------------
+
+
+def test_faulty_rows_stay_with_their_reasons(tmp_path: Path, capsys: Capture) -> None:
+    rows = tmp_path / "rows.csv"
+    rows.write_text(
+        "ip,helo,mail_from\n"
+        "192.0.2.1,a.example,alice@plain.example\n"
+        "192.0.2.1,a.example\n"
+        "192.0.2.400,a.example,alice@plain.example\n"
+    )
+    batch(rows, "-o", tmp_path / "out.csv", "--zone", ZONE, "--json")
+    found = list(csv.DictReader((tmp_path / "out.csv").read_text().splitlines()))
+    assert [row["spf_result"] for row in found] == ["pass", "none", "none"]
+    assert [row["spf_reason"] for row in found][1:] == ["invalid-ip"] * 2
+    assert [bool(row["row_error"]) for row in found] == [False, True, False]
+    assert "line 3" in found[1]["row_error"]
+    summary = json.loads(capsys.readouterr().out)
+    assert (summary["rows"], summary["faults"]) == (3, 1)
+
+
+def test_a_file_that_cannot_be_read(tmp_path: Path, capsys: Capture) -> None:
+    rows = tmp_path / "rows.parquet"
+    rows.write_bytes(b"PAR1 this is none PAR1")
+    batch(rows, "-o", tmp_path / "out.csv", "--zone", ZONE, status=2)
+    assert f"{rows}: " in capsys.readouterr().err
+    batch(tmp_path / "no.csv", "-o", tmp_path / "out.csv", "--zone", ZONE, status=2)
+    assert "No such file" in capsys.readouterr().err
+    batch(tmp_path / "no.what", "-o", tmp_path / "out.csv", "--zone", ZONE, status=2)
+    assert "error: --format: " in capsys.readouterr().err
+    assert list(tmp_path.glob("out*")) == []
+
+
+def test_a_file_that_breaks_in_its_midst_leaves_what_came_before(
+    tmp_path: Path, capsys: Capture
+) -> None:
+    table = table_of(40_000)
+    whole = write(tmp_path / "rows.arrows", table)
+    octets = whole.read_bytes()
+    whole.write_bytes(octets[: len(octets) * 2 // 3])
+    out = tmp_path / "out.csv"
+    words = [whole, "-o", out, "--zone", ZONE, "--quiet", "--batch-rows", 1_000]
+    batch(*words, status=2)
+    err = capsys.readouterr().err
+    assert f"error: {whole}: " in err
+    assert "--resume" in err
+    state = json.loads(Path(f"{out}.state").read_text())
+    assert 5_000 < state["counters"]["rows"] < 40_000
+
+
+# ---- what is there already ----------------------------------------------------------------------
+
+
+def test_an_output_that_is_there(tmp_path: Path, capsys: Capture) -> None:
+    rows = write(tmp_path / "rows.csv", table_of(100))
+    out = tmp_path / "out.csv"
+    words = [rows, "-o", out, "--zone", ZONE, "--quiet"]
+    batch(*words, "--resume")
+    assert "was begun: this one begins afresh" in capsys.readouterr().err
+    octets = out.read_bytes()
+    batch(*words, status=2)
+    assert f"error: --output: {out} is there already" in capsys.readouterr().err
+    batch(*words, "--resume")
+    assert f"{out} is whole: the job was finished before" in capsys.readouterr().err
+    out.write_text("something else")
+    batch(*words, "--overwrite")
+    assert out.read_bytes() == octets
+    batch(rows, "-o", rows, "--zone", ZONE, "--overwrite", status=2)
+    assert "is an input" in capsys.readouterr().err
+
+
+def test_resume_needs_files(tmp_path: Path, capsys: Capture) -> None:
+    rows = write(tmp_path / "rows.csv", table_of(10))
+    for words, why in (
+        ([rows], "what went to standard output cannot be taken back"),
+        (["-", "--format", "csv", "-o", tmp_path / "out.csv"], "what was read from standard input"),
+        ([rows, "-o", "/dev/null", "--output-format", "csv"], "/dev/null is none"),
+    ):
+        batch(*words, "--resume", "--zone", ZONE, status=2)
+        err = capsys.readouterr().err
+        assert err.startswith("senderid-fast: error: --resume: needs ")
+        assert why in err
+
+
+def test_a_device_as_output(tmp_path: Path) -> None:
+    rows = write(tmp_path / "rows.csv", table_of(10))
+    batch(rows, "-o", "/dev/null", "--output-format", "csv", "--zone", ZONE, "--quiet")
+
+
+# ---- stopped and killed -------------------------------------------------------------------------
+
+
+def stopped(
+    words: list[Any], out: Path, number: int, status: int, seconds: float = 0.0
+) -> tuple[str, int]:
+    """Start a job, send the signal when its first note is there; what it said, and rows done."""
+    job = start(*words)
+    state = Path(f"{out}.state")
+    while not state.exists():
+        assert job.poll() is None, job.communicate()
+        time.sleep(0.002)
+    time.sleep(seconds)
+    job.send_signal(number)
+    _, err = job.communicate(timeout=60)
+    assert job.returncode == status, err.decode()
+    return err.decode(), json.loads(state.read_text())["counters"]["rows"]
+
+
+@pytest.mark.parametrize(
+    ("number", "status"), [(signal.SIGINT, 130), (signal.SIGTERM, 143)], ids=["int", "term"]
+)
+def test_a_signal_stops_a_job_and_resume_goes_on(tmp_path: Path, number: int, status: int) -> None:
+    rows = write(tmp_path / "rows.csv", table_of(300_000))
+    whole, out = tmp_path / "whole.csv", tmp_path / "out.csv"
+    batch(rows, "-o", whole, "--zone", ZONE, "--quiet")
+    words = [rows, "-o", out, "--zone", ZONE, "--batch-rows", 2_000, "--checkpoint-seconds", 0]
+    err, done = stopped(words, out, number, status)
+    assert 0 < done < 300_000
+    assert "stops after the block in hand" in err
+    assert f"stopped after {done:,} rows; to go on, give the same command with --resume" in err
+    assert not out.exists()
+    batch(*words, status=2)  # neither --resume nor --overwrite
+    out_text, err = run(*words, "--resume", "--json")
+    assert out.read_bytes() == whole.read_bytes()
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["out.csv", "rows.csv", "whole.csv"]
+    found = read(out)
+    summary, expected = json.loads(out_text), recount(found)
+    assert summary["rows"] == 300_000
+    for name, counts in expected["results"].items():
+        assert {key: rows for key, rows in summary["results"][name].items() if rows} == counts
+    tops = {top["domain"]: top["rows"] for top in summary["failing_domains"]}
+    assert tops == dict(expected["domains"])
+    tops = {top["network"]: top["rows"] for top in summary["failing_networks"]}
+    assert tops == dict(expected["networks"])
+    for name, counts in expected["errors"].items():
+        assert summary[name] == counts
+
+
+@pytest.mark.parametrize("name", ["jsonl", "csv", "parquet", "arrow"])
+def test_killed_at_any_moment_and_resumed(tmp_path: Path, name: str) -> None:
+    rows = write(tmp_path / f"rows.{name}", table_of(120_000))
+    whole, out = tmp_path / f"whole.{name}", tmp_path / f"out.{name}"
+    words = ["--zone", ZONE, "--quiet", "--batch-rows", 2_000, "--checkpoint-seconds", 0]
+    began = time.monotonic()
+    run(rows, "-o", whole, *words)
+    took = time.monotonic() - began
+    generator = random.Random(name)
+    kills = 0
+    done = [0]
+    for _ in range(5):
+        job = start(rows, "-o", out, *words, "--resume")
+        try:
+            job.communicate(timeout=generator.uniform(0.3, 1.1) * took)
+        except subprocess.TimeoutExpired:
+            job.kill()
+            job.communicate()
+            kills += 1
+        else:
+            assert job.returncode == 0
+            break
+        state = Path(f"{out}.state")
+        if state.exists():
+            done.append(json.loads(state.read_text())["counters"]["rows"])
+            assert done[-1] >= done[-2]
+    run(rows, "-o", out, *words, "--resume")
+    assert kills > 0
+    if name in ("jsonl", "csv"):
+        assert out.read_bytes() == whole.read_bytes()
+    else:
+        assert read(out) == read(whole)
+    assert sorted(path.name for path in tmp_path.glob("out*")) == [out.name]
+
+
+def test_a_second_signal_stops_at_once(tmp_path: Path) -> None:
+    """A job that waits for DNS does not keep who has lost patience."""
+    rows = write(tmp_path / "rows.csv", table_of(10))
+    out = tmp_path / "out.csv"
+    # Nobody answers at an address of documentation.
+    job = start(rows, "-o", out, "--server", "192.0.2.1", "--timeout", 60)
+    time.sleep(2.0)
+    job.send_signal(signal.SIGINT)
+    time.sleep(0.5)
+    assert job.poll() is None
+    began = time.monotonic()
+    job.send_signal(signal.SIGINT)
+    job.communicate(timeout=30)
+    assert job.returncode == 130
+    assert time.monotonic() - began < 20
+
+
+def test_changes_are_refused(tmp_path: Path, capsys: Capture) -> None:
+    rows = write(tmp_path / "rows.csv", table_of(300_000))
+    out = tmp_path / "out.csv"
+    words = [rows, "-o", out, "--zone", ZONE, "--batch-rows", 2_000, "--checkpoint-seconds", 0]
+    stopped(words, out, signal.SIGINT, 130)
+    resume = [*words, "--resume"]
+    for more, said in (
+        (["--helo-result"], "--helo-result: was False when the job was begun, and is True now"),
+        (["--columns", "helo=n"], "--columns: was not given when the job was begun, and is helo=n"),
+        (["--lookups", "9"], "--lookups: was 10 when the job was begun, and is 9 now"),
+        (["--output-format", "tsv"], "--output-format: was not given when"),
+    ):
+        batch(*resume, *more, status=2)
+        assert said in capsys.readouterr().err
+    batch(rows, rows, *resume[1:], status=2)
+    assert "ROWS: were 1 when the job was begun, and are 2 now" in capsys.readouterr().err
+    octets = rows.read_bytes()
+    for changed, said in (
+        (octets + b"1,192.0.2.1,x,y\n", "its size was"),
+        (octets[:-2] + b"x\n", "what it holds has changed"),
+        (octets, "it was written to since the job began"),
+    ):
+        rows.write_bytes(changed)
+        batch(*resume, status=2)
+        err = capsys.readouterr().err
+        assert f"error: {rows}: {said}" in err
+        assert "start afresh with overwrite" in err
+    Path(f"{out}.state").write_text("{")
+    batch(*resume, status=2)
+    assert "is no state of a job" in capsys.readouterr().err
+    batch(*words, "--overwrite", "--quiet")
+    assert len(read(out)) == 300_000
+
+
+# ---- answers ------------------------------------------------------------------------------------
+
+
+def test_workers_give_the_same_output(tmp_path: Path) -> None:
+    rows = write(tmp_path / "rows.csv", table_of(50_000))
+    for workers in (1, 2, 5):
+        out = tmp_path / f"{workers}.csv"
+        batch(rows, "-o", out, "--zone", ZONE, "--quiet", "--workers", workers)
+    assert (tmp_path / "1.csv").read_bytes() == (tmp_path / "2.csv").read_bytes()
+    assert (tmp_path / "1.csv").read_bytes() == (tmp_path / "5.csv").read_bytes()
+
+
+# ---- progress, memory ---------------------------------------------------------------------------
+
+
+def test_progress_on_a_terminal(tmp_path: Path) -> None:
+    rows = write(tmp_path / "rows.csv", table_of(300_000))
+    ours, theirs = pty.openpty()
+    job = start(rows, "-o", tmp_path / "out.csv", "--zone", ZONE, stderr=theirs)
+    os.close(theirs)
+    said = b""
+    while True:
+        try:
+            octets = os.read(ours, 65_536)
+        except OSError:  # how Linux says that the other end is closed
+            break
+        if not octets:
+            break
+        said += octets
+    os.close(ours)
+    out, _ = job.communicate()
+    assert job.returncode == 0
+    assert out.startswith(b"rows               300,000\n")
+    lines = said.decode().rstrip("\r\n").split("\r")[1:]
+    assert lines[-1].startswith("100 %  300,000 rows  ")
+    assert all("questions asked" in line and "\n" not in line for line in lines)
+
+
+def test_progress_on_a_pipe(tmp_path: Path) -> None:
+    rows = write(tmp_path / "rows.csv", table_of(1_000))
+    _, err = run(rows, "-o", tmp_path / "out.csv", "--zone", ZONE)
+    assert err == ""  # the first line comes after ten seconds
+
+
+MEASURE = """
+import resource, sys
+from senderid_fast.cli import main
+status = main(sys.argv[1:])
+print(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss)
+sys.exit(status)
+"""
+
+
+def test_memory_is_bounded(tmp_path: Path) -> None:
+    peaks = []
+    for number in (200_000, 1_000_000):
+        rows = tmp_path / f"{number}.parquet"
+        part = table_of(100_000)
+        with pq.ParquetWriter(rows, part.schema) as writer:
+            for _ in range(number // part.num_rows):
+                writer.write_table(part)
+        words = ["batch", rows, "-o", tmp_path / "out.parquet", "--zone", ZONE, "--quiet"]
+        done = subprocess.run(
+            [sys.executable, "-c", MEASURE, *map(str, words), "--overwrite"],
+            cwd=ROOT,
+            env=environment(),
+            capture_output=True,
+            check=True,
+        )
+        peaks.append(int(done.stdout) << 10)
+    assert peaks[1] - peaks[0] < 64 << 20
