@@ -13,7 +13,6 @@ from typing import TYPE_CHECKING, Any, Self, cast
 
 from senderid_fast._core.checks import Check
 from senderid_fast._core.verdict import Verdict
-from senderid_fast.askers import Askers
 from senderid_fast.engine_base import (
     FETCHED_TOGETHER,
     ROUNDS_MORE,
@@ -32,6 +31,7 @@ from senderid_fast.results import Scope
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
 
+    from senderid_fast.askers import Askers
     from senderid_fast.batch import Answers, BatchRun
     from senderid_fast.engine_base import Address, Octets, Text
     from senderid_fast.settings import Settings
@@ -305,7 +305,7 @@ class Engine(EngineBase):
                     run.answer(question, answer, self._expiry(answer), took)
                 questions = run.run()
             return run
-        with Askers(self._ask, self._nanoseconds, self._settings.concurrency) as askers:
+        with self._askers() as askers:
             askers.add(questions)
             while run.waiting:
                 for question, reply, took in askers.answered():
@@ -347,12 +347,17 @@ class Engine(EngineBase):
             yield from zip(questions, self._ask_many(questions), strict=True)
             return
         left = len(questions)
-        with Askers(self._ask, self._nanoseconds, self._settings.concurrency) as askers:
+        with self._askers() as askers:
             askers.add(questions)
             while left:
                 for question, answer, _ in askers.answered():
                     left -= 1
                     yield question, answer
+
+    def _askers(self) -> Askers:
+        from senderid_fast.askers import Askers  # threads: only for those who ask much
+
+        return Askers(self._ask, self._nanoseconds, self._settings.concurrency)
 
     def _ask_many(self, questions: tuple[Question, ...]) -> list[Answer]:
         """The answers of a BulkResolver, in one call."""
@@ -360,12 +365,13 @@ class Engine(EngineBase):
         seconds = self._settings.limits.seconds
         try:
             answers = list(self._the_resolver().resolve_many(questions, seconds))
-            if len(answers) != len(questions):
-                raise ValueError(f"{len(answers)} answers to {len(questions)} questions")
         except (KeyboardInterrupt, SystemExit, GeneratorExit):
             raise
         except BaseException as error:  # noqa: BLE001 - a resolver may raise anything
             answers = [self._raised(error)] * len(questions)
+        if len(answers) != len(questions):
+            wrong = ValueError(f"{len(answers)} answers to {len(questions)} questions")
+            answers = [self._raised(wrong)] * len(questions)
         return [self._count(answer) for answer in answers]
 
     def _ask(self, question: Question, end: int) -> Answer | None:

@@ -127,6 +127,8 @@ cdef class Column:
         data.values = array.buffers[1]
         if data.kind == COLUMN_SHORT or data.kind == COLUMN_LARGE:
             data.octets = <const uint8_t *>array.buffers[2]
+            if data.kind == COLUMN_SHORT and data.validity == NULL and data.index_kind == INDEX_NONE:
+                data.plain = <const int32_t *>data.values + data.offset
         elif data.kind == COLUMN_VIEW:
             data.buffers = <const uint8_t **>(array.buffers + 2)
             data.buffer_count = array.n_buffers - 3     # the last one has the lengths of the others
@@ -159,8 +161,8 @@ cdef inline int64_t index_at(const ColumnData *column, int64_t row) noexcept nog
     return (<const int64_t *>column.indices)[row]
 
 
-cdef bint column_at(const ColumnData *column, int64_t row, const uint8_t **at, size_t *length) noexcept nogil:
-    """Find the octets of a row; False if it is null. A COLUMN_NUMBER gives its four octets in host order."""
+cdef bint column_find(const ColumnData *column, int64_t row, const uint8_t **at, size_t *length) noexcept nogil:
+    """column_at() for a column of any layout."""
     cdef int64_t start, end
     cdef int32_t size
     cdef int32_t[2] place

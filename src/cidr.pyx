@@ -11,31 +11,38 @@ from libc.stdint cimport uint8_t, uint16_t, uint32_t
 # qnum        = DIGIT / %x31-39 DIGIT / "1" 2DIGIT / "2" %x30-34 DIGIT / "25" %x30-35
 cdef bint ip4_parse(const uint8_t *text, size_t length, uint32_t *out) noexcept nogil:
     """Exactly four decimal numbers from 0 to 255 without leading zeros."""
-    cdef uint32_t value = 0, part = 0
-    cdef int digits = 0, parts = 0
-    cdef size_t i
-    cdef uint8_t d
+    cdef const uint8_t *at = text
+    cdef const uint8_t *end = text + length
+    cdef uint32_t value = 0, part, digit
+    cdef int parts
     if length < 7 or length > 15:
         return False
-    for i in range(length):
-        if text[i] == c'.':
-            if digits == 0 or parts == 3:
+    for parts in range(4):
+        if parts:
+            if at == end or at[0] != c'.':
                 return False
-            value = value << 8 | part
-            parts += 1
-            part = digits = 0
-            continue
-        d = text[i] - c'0'
-        if d > 9 or (digits > 0 and part == 0):
+            at += 1
+        if at == end:
             return False
-        part = part * 10 + d
-        if part > 255:
+        part = <uint32_t>at[0] - c'0'
+        if part > 9:
             return False
-        digits += 1
-    if parts != 3 or digits == 0:
-        return False
-    out[0] = value << 8 | part
-    return True
+        at += 1
+        digit = <uint32_t>at[0] - c'0' if at < end else 10
+        if digit <= 9:
+            if part == 0:
+                return False
+            part = part * 10 + digit
+            at += 1
+            digit = <uint32_t>at[0] - c'0' if at < end else 10
+            if digit <= 9:
+                part = part * 10 + digit
+                if part > 255:
+                    return False
+                at += 1
+        value = value << 8 | part
+    out[0] = value
+    return at == end
 
 
 cdef inline int hex_value(uint8_t c) noexcept nogil:

@@ -10,27 +10,27 @@ is put on the waiting list of its part with its question, and runs again, from t
 have come. What the rows give does not depend on how the batch was cut.
 """
 
-from libc.stdint cimport int8_t, int64_t, uint8_t, uint16_t, uint32_t, uint64_t
+from libc.stdint cimport int8_t, int64_t, uint8_t, uint32_t, uint64_t
 from libc.stdlib cimport calloc, free, realloc
 from libc.string cimport memcpy
 
 from senderid_fast._core.answerdata cimport (
     STATUS_NXDOMAIN, TYPE_TXT, AnswerData, answer_compile, answer_release, question_hash,
 )
-from senderid_fast._core.answers cimport Area, AnswerStore, StoreData, sf_read_lock, sf_read_unlock
+from senderid_fast._core.answers cimport Area, AnswerStore, sf_read_lock, sf_read_unlock
 from senderid_fast._core.arrow cimport COLUMN_NUMBER, Column, column_at
-from senderid_fast._core.asking cimport MISSING, SCOPE_NUMBER_PRA, CheckData
+from senderid_fast._core.asking cimport MISSING, SCOPE_NUMBER_PRA
 from senderid_fast._core.checks cimport Evaluator
 from senderid_fast._core.cidr cimport FAMILY_IP4, FAMILY_NONE, address_from_octets, address_parse
 from senderid_fast._core.evaluator cimport evaluate_held
 from senderid_fast._core.headers cimport PRA_FOUND, pra_select
 from senderid_fast._core.identities cimport (
-    IDENTITY_NO_PRA, IDENTITY_OK, MAILBOX_MAX, has_u_labels, identity_of_helo, identity_of_mail_from,
+    IDENTITY_NO_PRA, IDENTITY_OK, has_u_labels, identity_of_helo, identity_of_mail_from,
     identity_of_none, identity_of_pra,
 )
 from senderid_fast._core.outcomes cimport (
-    TEXT_COUNT, TEXT_DOMAIN, TEXT_EXPLANATION, TEXT_MECHANISM, TEXT_NULL, Arena, Octets, OutcomeData, Outcomes,
-    octets_of_size, outcome_copy, outcome_gather, outcome_put,
+    TEXT_COUNT, Octets, OutcomeData, Outcomes, bits_of, octets_of_size, outcome_copy, outcome_gather,
+    outcome_lengths, outcome_put,
 )
 from senderid_fast._core.policies cimport policy_settle
 from senderid_fast._core.pra cimport PRA_NOT_ASCII, pra_converted, pra_domain
@@ -39,7 +39,7 @@ from senderid_fast._core.preparing cimport (
 )
 from senderid_fast._core.verdict cimport KIND_HELO, KIND_MAIL_FROM, KIND_PRA
 from senderid_fast._core.waiting cimport (
-    NO_MEMORY, NO_QUESTION, QUESTION_ANSWERED, QUESTION_NEW, QUESTION_OPEN, QUESTION_OVER, Item, Wanted,
+    NO_MEMORY, NO_QUESTION, QUESTION_ANSWERED, QUESTION_OPEN, QUESTION_OVER, Item, Wanted,
     questions_add, questions_free,
 )
 
@@ -258,11 +258,11 @@ cdef class Batch:
                 for i in range(count):
                     if part.rows[i].state == ROW_READY:
                         hash = question_hash(part.rows[i].check.domain_hash, TYPE_TXT)
+                        part.rows[i].hash = hash
                         sf_prefetch(&area.slots[hash & area.mask])
                 for i in range(count):
                     if part.rows[i].state == ROW_READY:
-                        hash = question_hash(part.rows[i].check.domain_hash, TYPE_TXT)
-                        prefetch_answer(area, hash)
+                        prefetch_answer(area, part.rows[i].hash)
             for i in range(count):
                 row = &part.rows[i]
                 if row.state == ROW_READY and evaluate_held(&row.check, part.explanation) == MISSING:
@@ -433,7 +433,7 @@ cdef class Batch:
         return bits_of(outcomes.data.results, <const int8_t *>codes.at, self.rows)
 
     def text(self, int kind, int column):
-        """(bits, offsets, octets) of a column of text (0 domain, 1 mechanism, 2 explanation), in the order of the rows."""
+        """(bits, offsets, octets) of a column of text (0 domain, 1 mechanism, 2 explanation)."""
         cdef Outcomes outcomes = self.owned[kind]
         cdef OutcomeData *data = &outcomes.data
         cdef size_t total = 0
@@ -452,9 +452,10 @@ cdef class Batch:
         with nogil:
             for i in range(self.part_count):
                 part = &self.parts[i]
-                outcome_gather(data, column, &part.arenas[kind][column], part.first, part.last, part.in_order, out)
+                outcome_gather(data, column, &part.arenas[kind][column], part.first, part.last, part.in_order,
+                               out)
                 out += part.arenas[kind][column].used
-            lengths_of(data.lengths[column], self.rows, <uint32_t *>offsets.at, <uint8_t *>bits.at)
+            outcome_lengths(data, column, self.rows, <uint32_t *>offsets.at, <uint8_t *>bits.at)
         return bits, offsets, octets
 
 
@@ -471,27 +472,3 @@ cdef inline void prefetch_answer(const Area *area, uint64_t hash) noexcept nogil
             sf_prefetch(<const char *>area.slots[at].answer + 64)
             return
         at = (at + 1) & area.mask
-
-
-cdef tuple bits_of(const int8_t *results, const int8_t *codes, int64_t rows):
-    cdef Octets bits = octets_of_size((rows + 7) // 8, 0)
-    cdef uint8_t *out = <uint8_t *>bits.at
-    cdef int64_t row, count = 0
-    cdef int known
-    for row in range(rows):
-        known = results[row] >= 0 and codes[row] >= 0
-        out[row >> 3] |= <uint8_t>(known << (row & 7))
-        count += known
-    return (None if count == rows else bits), count
-
-
-cdef void lengths_of(const uint16_t *lengths, int64_t rows, uint32_t *offsets, uint8_t *bits) noexcept nogil:
-    """Offsets and validity from the length of each row."""
-    cdef int64_t row
-    cdef uint32_t at = 0
-    cdef uint32_t known
-    for row in range(rows):
-        known = lengths[row] != TEXT_NULL
-        at += lengths[row] if known else 0
-        offsets[row + 1] = at
-        bits[row >> 3] |= <uint8_t>(known << (row & 7))

@@ -7,7 +7,9 @@ without the GIL. Names that are not ASCII become A-labels before they come here.
 from libc.stdint cimport uint8_t
 from libc.string cimport memcpy
 
-from senderid_fast._core.names cimport name_is_domain, name_key, name_normalise, sf_hash, sf_is_ascii
+from senderid_fast._core.names cimport (
+    name_is_domain, name_key, name_normalise, sf_behind_at, sf_hash, sf_is_ascii, sf_plain_domain,
+)
 
 
 cdef bint has_u_labels(const uint8_t *text, size_t length) noexcept nogil:
@@ -15,7 +17,7 @@ cdef bint has_u_labels(const uint8_t *text, size_t length) noexcept nogil:
     cdef size_t at
     if sf_is_ascii(text, length):
         return False
-    at = domain_of_sender(text, length)
+    at = sf_behind_at(text, length)
     return not sf_is_ascii(text + at, length - at)
 
 
@@ -33,11 +35,14 @@ cdef void identity_of_domain(const uint8_t *domain, size_t length, Identity *out
     if length == 0:
         out.fault = IDENTITY_ABSENT
         return
-    out.domain_length = name_normalise(domain, length, out.domain)
-    if out.domain_length == 0 or not name_is_domain(out.domain, out.domain_length):
-        out.domain_length = 0
-        out.fault = IDENTITY_INVALID
-        return
+    if sf_plain_domain(domain, length, out.domain):
+        out.domain_length = <int>length
+    else:
+        out.domain_length = name_normalise(domain, length, out.domain)
+        if out.domain_length == 0 or not name_is_domain(out.domain, out.domain_length):
+            out.domain_length = 0
+            out.fault = IDENTITY_INVALID
+            return
     out.domain_hash = sf_hash(out.domain, out.domain_length, name_key)
     out.fault = IDENTITY_OK
 
@@ -73,20 +78,12 @@ cdef size_t unquoted(const uint8_t *local, size_t length, uint8_t *out) noexcept
     return n
 
 
-cdef size_t domain_of_sender(const uint8_t *sender, size_t length) noexcept nogil:
-    """Where the domain begins: behind the last "@". Without one, all of it is the domain."""
-    cdef size_t at = length
-    while at > 0 and sender[at - 1] != c'@':
-        at -= 1
-    return at
-
-
 cdef void identity_of_sender(const uint8_t *sender, size_t length, Identity *out) noexcept nogil:
     """Set the sender only: its local part and "@" and its domain as written, without a final dot.
 
     The length is at most MAILBOX_MAX.
     """
-    set_sender(sender, domain_of_sender(sender, length), length, out)
+    set_sender(sender, sf_behind_at(sender, length), length, out)
 
 
 cdef void set_sender(const uint8_t *sender, size_t at, size_t length, Identity *out) noexcept nogil:
@@ -153,7 +150,7 @@ cdef void identity_of_mail_from(const uint8_t *text, size_t length, const uint8_
         out.fault = IDENTITY_INVALID
         postmaster(text, 0, out)
         return
-    at = domain_of_sender(text, length)
+    at = sf_behind_at(text, length)       # without an "@", all of it is the domain
     set_sender(text, at, length, out)
     identity_of_domain(text + at, length - at, out)
     if out.fault == IDENTITY_ABSENT:

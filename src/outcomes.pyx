@@ -54,7 +54,7 @@ cdef inline int arena_put(Arena *arena, const uint8_t *octets, size_t length) ex
     cdef size_t room = arena.room
     cdef uint8_t *more
     if arena.used + length > room:
-        room = max(2 * room, arena.used + length + 4096)
+        room = max(2 * room, arena.used + length + 65536)
         if room > UINT32_MAX:
             too_much("text")
         more = <uint8_t *>realloc(arena.octets, room)
@@ -158,3 +158,30 @@ cdef void outcome_gather(const OutcomeData *data, int column, const Arena *arena
         if length != TEXT_NULL:
             memcpy(out, arena.octets + data.starts[column][row], length)
             out += length
+
+
+cdef tuple bits_of(const int8_t *results, const int8_t *codes, int64_t rows):
+    """(bits, count) of the rows whose result is known and that have a code; bits is None if all do."""
+    cdef Octets bits = octets_of_size((rows + 7) // 8, 0)
+    cdef uint8_t *out = <uint8_t *>bits.at
+    cdef int64_t row, count = 0
+    cdef int known
+    for row in range(rows):
+        known = results[row] >= 0 and codes[row] >= 0
+        out[row >> 3] |= <uint8_t>(known << (row & 7))
+        count += known
+    return (None if count == rows else bits), count
+
+
+cdef void outcome_lengths(const OutcomeData *data, int column, int64_t rows, uint32_t *offsets,
+                          uint8_t *bits) noexcept nogil:
+    """Offsets and validity of a column of text from the length of each row."""
+    cdef const uint16_t *lengths = data.lengths[column]
+    cdef int64_t row
+    cdef uint32_t at = 0
+    cdef uint32_t known
+    for row in range(rows):
+        known = lengths[row] != TEXT_NULL
+        at += lengths[row] if known else 0
+        offsets[row + 1] = at
+        bits[row >> 3] |= <uint8_t>(known << (row & 7))

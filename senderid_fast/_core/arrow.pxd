@@ -31,6 +31,7 @@ ctypedef struct ColumnData:
     int64_t width             # COLUMN_FIXED: octets of a value
     const uint8_t *validity   # NULL: no value is null
     const void *values        # offsets, views or the values themselves
+    const int32_t *plain      # COLUMN_SHORT without nulls and dictionary: the offsets of row 0; else NULL
     const uint8_t *octets     # what offsets point into
     const uint8_t **buffers   # COLUMN_VIEW: what views point into
     int64_t buffer_count
@@ -48,4 +49,13 @@ cdef class Column:
 cdef inline bint bit_is_set(const uint8_t *bits, int64_t at) noexcept nogil:
     return bits[at >> 3] >> (at & 7) & 1
 
-cdef bint column_at(const ColumnData *column, int64_t row, const uint8_t **at, size_t *length) noexcept nogil
+cdef bint column_find(const ColumnData *column, int64_t row, const uint8_t **at, size_t *length) noexcept nogil
+
+cdef inline bint column_at(const ColumnData *column, int64_t row, const uint8_t **at,
+                           size_t *length) noexcept nogil:
+    """Find the octets of a row; False if it is null. A COLUMN_NUMBER gives its four octets in host order."""
+    if column.plain == NULL:
+        return column_find(column, row, at, length)
+    at[0] = column.octets + column.plain[row]
+    length[0] = <size_t>(column.plain[row + 1] - column.plain[row])
+    return True

@@ -1,5 +1,5 @@
 # The rows of a batch, checked without the GIL and without an object for each.
-from libc.stdint cimport int8_t, int64_t, uint8_t
+from libc.stdint cimport int8_t, int64_t, uint8_t, uint64_t
 
 from senderid_fast._core.answers cimport AnswerStore, StoreData
 from senderid_fast._core.arrow cimport Column
@@ -27,6 +27,7 @@ ctypedef struct Row:
     const uint8_t *helo
     size_t helo_length
     int state                 # RowState
+    uint64_t hash             # of the first question
     bint loaded               # the address and helo are of item.row
 
 # The rows from first to before last, which one thread checks.

@@ -60,9 +60,59 @@ cdef extern from *:
         for (; i < n; i++) out[i] = sf_lower(text[i]);
     }
     static inline int sf_is_ascii(const uint8_t *text, size_t n) {
-        uint8_t all = 0;
-        for (size_t i = 0; i < n; i++) all |= text[i];
-        return all < 0x80;
+        uint64_t all = 0, word;
+        size_t i = 0;
+        for (; i + 8 <= n; i += 8) {
+            memcpy(&word, text + i, 8);
+            all |= word;
+        }
+        for (; i < n; i++) all |= text[i];
+        return (all & UINT64_C(0x8080808080808080)) == 0;
+    }
+    #if defined(__BYTE_ORDER__) && __BYTE_ORDER__ == __ORDER_LITTLE_ENDIAN__
+    #define SF_WORDS 1                 /* the first octet is the lowest of a word */
+    #else
+    #define SF_WORDS 0
+    #endif
+    /* Where what follows the last "@" begins; 0 if there is none. */
+    static inline size_t sf_behind_at(const uint8_t *text, size_t n) {
+        while (SF_WORDS && n >= 8) {
+            uint64_t word, found;
+            memcpy(&word, text + n - 8, 8);
+            word ^= UINT64_C(0x4040404040404040);
+            found = ~(((word & UINT64_C(0x7F7F7F7F7F7F7F7F)) + UINT64_C(0x7F7F7F7F7F7F7F7F)) | word
+                      | UINT64_C(0x7F7F7F7F7F7F7F7F));         /* bit 7: the octet is "@" */
+            if (found) return n - (size_t)(__builtin_clzll(found) >> 3);
+            n -= 8;
+        }
+        while (n > 0 && text[n - 1] != '@') n--;
+        return n;
+    }
+    /* Octets of a word that are at least c: bit 7 of each. All octets are below 0x80. */
+    #define SF_FROM(word, c) ((word) + (UINT64_C(0x0101010101010101) * (uint64_t)(0x80 - (c))))
+    /* Normalise a name as name_normalise() does and test it as name_is_domain() does, if it is one that
+       nearly all are like: 8 to 63 letters, digits, hyphens and dots, the last a letter. 0: look closer. */
+    static inline int sf_plain_domain(const uint8_t *text, size_t n, uint8_t *out) {
+        const uint64_t high = UINT64_C(0x8080808080808080);
+        uint64_t dots = 0, odd = 0, word, dot, other;
+        size_t i = 0;
+        if (!SF_WORDS || n < 8 || n > 63) return 0;
+        for (;;) {
+            memcpy(&word, text + i, 8);
+            odd |= word & high;
+            word = sf_lower8(word);
+            memcpy(out + i, &word, 8);
+            word &= ~high;
+            dot = SF_FROM(word, '.') & ~SF_FROM(word, '/') & high;
+            other = (SF_FROM(word, '-') & ~SF_FROM(word, '.')) | (SF_FROM(word, '0') & ~SF_FROM(word, ':'))
+                    | (SF_FROM(word, 'a') & ~SF_FROM(word, '{'));
+            odd |= ~(dot | other) & high;
+            dots |= ((dot * UINT64_C(0x0002040810204081)) >> 56) << i;
+            if (i + 8 == n) break;
+            i = i + 16 > n ? n - 8 : i + 8;
+        }
+        if (odd || !dots || (dots & 1) || (dots & (dots << 1)) || (uint8_t)(out[n - 1] - 'a') > 25) return 0;
+        return out[64 - __builtin_clzll(dots)] != '-';
     }
     /* What octets may be: of atext or a dot, lower case (RFC 5322 3.2.3); of a top label. */
     enum { SF_ATOM = 1, SF_LABEL = 2, SF_DIGIT = 4 };
@@ -81,6 +131,8 @@ cdef extern from *:
     uint8_t sf_lower(uint8_t c) noexcept nogil
     void sf_lower_copy(uint8_t *out, const uint8_t *text, size_t n) noexcept nogil
     bint sf_is_ascii(const uint8_t *text, size_t n) noexcept nogil
+    size_t sf_behind_at(const uint8_t *text, size_t n) noexcept nogil
+    bint sf_plain_domain(const uint8_t *text, size_t n, uint8_t *out) noexcept nogil
     const uint8_t *sf_class
     enum:
         SF_ATOM

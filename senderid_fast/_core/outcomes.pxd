@@ -48,3 +48,6 @@ cdef int outcome_copy(OutcomeData *out, Arena *arenas, const OutcomeData *other,
                       int64_t row) except -1 nogil
 cdef void outcome_gather(const OutcomeData *data, int column, const Arena *arena, int64_t first, int64_t last,
                          bint in_order, uint8_t *out) noexcept nogil
+cdef void outcome_lengths(const OutcomeData *data, int column, int64_t rows, uint32_t *offsets,
+                          uint8_t *bits) noexcept nogil
+cdef tuple bits_of(const int8_t *results, const int8_t *codes, int64_t rows)

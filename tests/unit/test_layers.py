@@ -33,7 +33,8 @@ ALLOWED: dict[str, set[str]] = {
     "rows": WORDS | {"_core", "rows", "receiver"},
     "askers": WORDS,
     "answersets": WORDS | {"_core", "lazily", "resolver", "settings"},
-    "batch": WORDS | {"_core", "settings", "answersets"},
+    "layout": WORDS | {"_core"},
+    "batch": WORDS | {"_core", "settings", "answersets", "layout"},
     "comparing": WORDS | {"answersets", "engine", "jobs", "lazily", "settings"},
     "engine_base": WORDS
     | {

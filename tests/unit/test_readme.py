@@ -1,19 +1,22 @@
-"""What README shows of Python is run, and gives what it says."""
+"""What README and docs/batch.md show of Python is run, and gives what it says."""
 
 from __future__ import annotations
 
 import doctest
 from pathlib import Path
 
+import pytest
+
 ROOT = Path(__file__).parents[2]
 
 
-def test_the_examples_of_the_readme() -> None:
-    text = (ROOT / "README.md").read_text("utf-8")
-    examples = doctest.DocTestParser().get_doctest(text, {}, "README", "README.md", 0)
+@pytest.mark.parametrize(("page", "least"), [("README.md", 10), ("docs/batch.md", 8)])
+def test_the_examples(page: str, least: int) -> None:
+    text = (ROOT / page).read_text("utf-8")
+    examples = doctest.DocTestParser().get_doctest(text, {}, page, page, 0)
     runner = doctest.DocTestRunner(optionflags=doctest.IGNORE_EXCEPTION_DETAIL)
     told: list[str] = []
-    assert len(examples.examples) >= 10
+    assert len(examples.examples) >= least
     assert not runner.run(examples, out=told.append).failed, "".join(told)
 
 
