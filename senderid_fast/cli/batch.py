@@ -33,6 +33,7 @@ if TYPE_CHECKING:
     from senderid_fast.jobs.job import Job, Outcome
     from senderid_fast.jobs.options import JobOptions
     from senderid_fast.jobs.progress import Progress
+    from senderid_fast.receiver.relays import TrustedRelays
 
 __all__ = ["register", "run"]
 
@@ -109,7 +110,7 @@ def _add_row_options(parser: argparse.ArgumentParser) -> None:
         "--format",
         metavar="F",
         help="of the inputs: csv, tsv, jsonl, parquet, arrow, postfix, exim, sendmail, exchange, "
-        "mbox, maildir (default: by their names)",
+        "mbox, maildir, eml (default: by their names)",
     )
     group.add_argument(
         "--output-format",
@@ -126,6 +127,13 @@ def _add_row_options(parser: argparse.ArgumentParser) -> None:
         "--headers",
         metavar="COLUMN",
         help="column with the header section of each message: its PRA is checked, too",
+    )
+    group.add_argument(
+        "--trusted",
+        metavar="NET|NAME",
+        action="append",
+        default=[],
+        help="mail: own relays, as for verify; the client is looked for behind them",
     )
     group.add_argument(
         "--helo-result",
@@ -218,6 +226,7 @@ def _options_of(arguments: argparse.Namespace) -> JobOptions:
         output_format=arguments.output_format,
         columns=_columns_of(arguments.columns),
         headers=arguments.headers,
+        trusted=_relays_of(arguments.trusted),
         helo_result=arguments.helo_result,
         counts=arguments.counts,
         explanations=arguments.explanations,
@@ -225,6 +234,14 @@ def _options_of(arguments: argparse.Namespace) -> JobOptions:
         batch_rows=BATCH_ROWS if arguments.batch_rows is None else arguments.batch_rows,
         answers_from=next((f"{kind} {name}" for kind, name in source if name), "DNS"),
     )
+
+
+def _relays_of(entries: list[str]) -> TrustedRelays | None:
+    if not entries:
+        return None
+    from senderid_fast.cli.reports import relays_of
+
+    return relays_of(entries)
 
 
 def _columns_of(text: str | None) -> dict[str, str]:

@@ -54,6 +54,7 @@ OPTION_OF_FIELD = {
     "output_format": "--output-format",
     "columns": "--columns",
     "headers": "--headers",
+    "trusted": "--trusted",
     "helo_result": "--helo-result",
     "counts": "--counts",
     "explanations": "--explanations",

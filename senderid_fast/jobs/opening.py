@@ -70,7 +70,8 @@ def source_of(options: JobOptions, place: Place | None) -> RowSource:
         if options.format in READ_ONLY:
             module = import_module(READ_ONLY[str(options.format)])
             opener = getattr(module, f"open_{options.format}")
-            source: RowSource = opener(name, place=place, batch_rows=options.batch_rows)
+            relays = {} if options.trusted is None else {"trusted": options.trusted}
+            source: RowSource = opener(name, place=place, batch_rows=options.batch_rows, **relays)
             return source
         from senderid_fast.rows.formats import open_source
 

@@ -15,12 +15,14 @@ from typing import TYPE_CHECKING, Any
 from senderid_fast.errors import InputError
 
 if TYPE_CHECKING:
+    from senderid_fast.receiver.relays import TrustedRelays
     from senderid_fast.settings import Settings
 
 __all__ = ["BATCH_ROWS", "COLUMNS", "STANDARD", "JobOptions"]
 
 STANDARD = "-"  # standard input, or standard output
 COLUMNS = ("ip", "helo", "mail_from")
+MAIL_FORMATS = ("mbox", "maildir", "eml")
 # Enough rows for every core and for a good row group of Parquet, some MiB of memory.
 BATCH_ROWS = 65_536
 MOST_BATCH_ROWS = 1 << 20
@@ -39,8 +41,7 @@ class JobOptions:
     columns        what the columns ip, helo and mail_from are called in the inputs, where they are
                    called otherwise
     headers        the column with header sections: the PRA is checked, too
-    trusted        mail: own relays, as receiver.TrustedRelays takes them; the client is looked for
-                   behind them
+    trusted        mail: own relays, behind which the client is looked for
     helo_result    check HELO in its own right, for every row
     counts         add columns of lookups and void lookups
     explanations   add the column of explanations (RFC 7208 6.2)
@@ -58,7 +59,7 @@ class JobOptions:
     output_format: str | None = None
     columns: Mapping[str, str] = field(default_factory=lambda: NO_COLUMNS)
     headers: str | None = None
-    trusted: tuple[str, ...] = ()
+    trusted: TrustedRelays | None = None
     helo_result: bool = False
     counts: bool = False
     explanations: bool = False
@@ -81,6 +82,8 @@ class JobOptions:
         called = [self.columns.get(name, name) for name in COLUMNS]
         if len(set(called)) < len(called):
             raise InputError("columns", "one column cannot be two of ip, helo and mail_from")
+        if self.trusted is not None and self.format not in MAIL_FORMATS:
+            raise InputError("trusted", f"is for the formats {', '.join(MAIL_FORMATS)}")
         self._check_number("workers", self.workers, MOST_WORKERS)
         self._check_number("batch_rows", self.batch_rows, MOST_BATCH_ROWS)
         for name in self.inputs:
@@ -155,7 +158,7 @@ class JobOptions:
             "output_format": self.output_format,
             "columns": dict(self.columns),
             "headers": self.headers,
-            "trusted": list(self.trusted),
+            "trusted": None if self.trusted is None else repr(self.trusted),
             "helo_result": self.helo_result,
             "counts": self.counts,
             "explanations": self.explanations,

@@ -465,6 +465,52 @@ def test_changes_are_refused(tmp_path: Path, capsys: Capture) -> None:
     assert len(read(out)) == 300_000
 
 
+# ---- logs, mail and the document ----------------------------------------------------------------
+
+
+def test_the_summary_in_the_document(tmp_path: Path, capsys: Capture) -> None:
+    document = (ROOT / "docs" / "batch-command.md").read_text("utf-8")
+    shown = document.partition("```text\n")[2].partition("```")[0].splitlines()
+    log = ROOT / "examples" / "logs" / "postfix.log"
+    batch(log, "--format", "postfix", "--zone", ZONE, "-o", tmp_path / "checked.csv")
+    lines = capsys.readouterr().out.splitlines()
+    assert lines[:-1] == shown[:-1]  # the last one is the time
+
+
+@pytest.mark.parametrize(
+    ("name", "kind", "rows"),
+    [
+        ("logs/postfix.log", "postfix", 4),
+        ("logs/exim.log", "exim", 4),
+        ("logs/sendmail.log", "sendmail", 3),
+        ("logs/exchange-receive.csv", "exchange", 2),
+        ("messages/several.mbox", "mbox", 3),
+    ],
+)
+def test_logs_and_mail(tmp_path: Path, capsys: Capture, name: str, kind: str, rows: int) -> None:
+    out = tmp_path / "out.jsonl"
+    batch(ROOT / "examples" / name, "--format", kind, "--zone", ZONE, "-o", out, "--json")
+    assert json.loads(capsys.readouterr().out)["rows"] == rows
+    found = read(out)
+    assert len(found) == rows
+    assert all(row["spf_result"] for row in found)
+
+
+def test_a_maildir_behind_relays(tmp_path: Path, capsys: Capture) -> None:
+    folder = tmp_path / "Maildir"
+    for name in ("cur", "new", "tmp"):
+        (folder / name).mkdir(parents=True)
+    for path in (ROOT / "examples" / "messages").glob("*.eml"):
+        (folder / "cur" / f"{path.stem}:2,S").write_bytes(path.read_bytes())
+    words = [folder, "--format", "maildir", "--zone", ZONE, "--trusted", "203.0.113.128/28"]
+    batch(*words, "-o", tmp_path / "out.jsonl", "--json")
+    results = json.loads(capsys.readouterr().out)["results"]
+    assert sum(results["pra"].values()) == 4
+    assert results["pra"]["pass"] == 3
+    batch(tmp_path / "rows.csv", "--trusted", "192.0.2.1", status=2)
+    assert "error: --trusted: is for the formats mbox" in capsys.readouterr().err
+
+
 # ---- answers ------------------------------------------------------------------------------------
 
 
@@ -475,6 +521,42 @@ def test_workers_give_the_same_output(tmp_path: Path) -> None:
         batch(rows, "-o", out, "--zone", ZONE, "--quiet", "--workers", workers)
     assert (tmp_path / "1.csv").read_bytes() == (tmp_path / "2.csv").read_bytes()
     assert (tmp_path / "1.csv").read_bytes() == (tmp_path / "5.csv").read_bytes()
+
+
+@pytest.mark.parametrize("name", ["csv", "parquet"])
+def test_answers_are_kept_and_replayed(tmp_path: Path, capsys: Capture, name: str) -> None:
+    rows = write(tmp_path / f"rows.{name}", table_of(5_000))
+    out, again = tmp_path / f"out.{name}", tmp_path / f"again.{name}"
+    answers = tmp_path / "answers.arrows"
+    words = [rows, "--quiet", "-o"]
+    batch(*words, out, "--zone", ZONE, "--save-answers", answers)
+    batch(*words, again, "--answers", answers)
+    assert read(again) == read(out)
+    batch(*words, tmp_path / "x.csv", "--zone", ZONE, "--save-answers", answers, status=2)
+    assert "error: --save-answers: " in capsys.readouterr().err
+
+
+def test_answers_of_a_job_in_two_parts(tmp_path: Path) -> None:
+    rows = write(tmp_path / "rows.csv", table_of(300_000))
+    out, again = tmp_path / "out.csv", tmp_path / "again.csv"
+    answers = tmp_path / "answers.arrows"
+    words = [rows, "-o", out, "--zone", ZONE, "--save-answers", answers]
+    words += ["--batch-rows", 2_000, "--checkpoint-seconds", 0]
+    stopped(words, out, signal.SIGINT, 130)
+    run(*words, "--resume")
+    batch(rows, "-o", again, "--answers", answers, "--quiet")
+    assert again.read_bytes() == out.read_bytes()
+
+
+def test_an_answer_that_is_not_there(tmp_path: Path) -> None:
+    rows = write(tmp_path / "rows.csv", table_of(10).slice(0, 1))
+    answers = tmp_path / "answers.arrows"
+    batch(rows, "-o", tmp_path / "a.csv", "--zone", ZONE, "--save-answers", answers, "--quiet")
+    other = tmp_path / "other.csv"
+    other.write_text("ip,helo,mail_from\n192.0.2.1,x,a@unasked.example\n")
+    batch(other, "-o", tmp_path / "b.csv", "--answers", answers, "--quiet")
+    (row,) = read(tmp_path / "b.csv")
+    assert (row["spf_result"], row["spf_reason"]) == ("temperror", "resolver-failed")
 
 
 # ---- progress, memory ---------------------------------------------------------------------------

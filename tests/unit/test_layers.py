@@ -73,7 +73,7 @@ ALLOWED: dict[str, set[str]] = {
         "engine_base",
         "messages",
     },
-    "jobs": WORDS | {"rows", "engine", "settings", "jobs"},
+    "jobs": WORDS | {"rows", "engine", "settings", "jobs", "lazily"},
     "cli": {"*"},
     "__main__": {"cli"},
     "__init__": {"*"},
