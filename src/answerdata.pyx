@@ -4,16 +4,16 @@ What may live here: how an answer lies in memory, and the way there from questio
 SPF but which record of a TXT answer applies: that is worked out once, when the answer comes.
 """
 
-from libc.stdint cimport int8_t, int64_t, uint8_t, uint16_t, uint32_t, uint64_t
+from libc.stdint cimport int8_t, int64_t, uint8_t, uint16_t, uint32_t
 from libc.stdlib cimport free, malloc, qsort
-from libc.string cimport memcmp, memcpy, memset
+from libc.string cimport memcpy, memset
 
 from senderid_fast._core.cidr cimport (
     ADDRESS_TEXT, FAMILY_IP4, FAMILY_IP6, Address, address_from_octets, address_write_readable, ip4_parse,
     ip6_parse, u128,
 )
 from senderid_fast._core.macros cimport EXPLANATION_TEXT_MAX
-from senderid_fast._core.names cimport NAME_BUFFER, NAME_MAX, name_key, name_normalise, sf_fold, sf_hash
+from senderid_fast._core.names cimport NAME_BUFFER, NAME_MAX, name_key, name_normalise, sf_hash
 from senderid_fast._core.records cimport (
     SELECT_NONE, RecordData, record_parse, record_release, select_index, sf_release, sf_retain,
 )
@@ -27,16 +27,6 @@ cdef enum:
     SCOPE_COUNT = 3
     RECORDS_MOST = 0xFFFF
     NAMES_MOST = 1000         # of MX or PTR kept: the limits of a check are far below
-
-
-cdef uint64_t question_hash(uint64_t name_hash, int rrtype) noexcept nogil:
-    return sf_fold(name_hash, <uint64_t>0x9E3779B97F4A7C15 + 2 * <uint64_t>rrtype) | 1
-
-
-cdef bint answer_is_for(const AnswerData *answer, uint64_t hash, int rrtype, const uint8_t *name,
-                        int length) noexcept nogil:
-    return (answer.hash == hash and answer.rrtype == rrtype and answer.name_length == length
-            and memcmp(answer_name(answer), name, length) == 0)
 
 
 cdef void answer_retain(AnswerData *answer) noexcept nogil:

@@ -13,8 +13,8 @@ from libc.stdlib cimport calloc, free, malloc
 from libc.string cimport memcmp, memset
 
 from senderid_fast._core.answerdata cimport (
-    STATUS_NXDOMAIN, AnswerData, answer_compile, answer_is_for, answer_name, answer_record, answer_records, answer_release,
-    answer_retain,
+    STATUS_NXDOMAIN, AnswerData, answer_compile, answer_is_for, answer_name, answer_record, answer_records,
+    answer_release, answer_retain,
 )
 from senderid_fast._core.policydata cimport PolicyData
 from senderid_fast._core.records cimport RecordData

@@ -4,7 +4,8 @@ What may live here: functions on numbers and octets. All of the C part runs with
 touches no Python object. Tables of networks are in tables.pyx.
 """
 
-from libc.stdint cimport uint8_t, uint16_t, uint32_t
+from libc.stdint cimport uint8_t, uint16_t, uint32_t, uint64_t
+from libc.string cimport memset
 
 
 # ip4-network = qnum "." qnum "." qnum "." qnum                                   RFC 7208 5.6
@@ -45,24 +46,31 @@ cdef bint ip4_parse(const uint8_t *text, size_t length, uint32_t *out) noexcept 
     return at == end
 
 
-cdef inline int hex_value(uint8_t c) noexcept nogil:
-    if <uint8_t>(c - c'0') < 10:
-        return c - c'0'
-    c |= 32
-    if <uint8_t>(c - c'a') < 6:
-        return c - c'a' + 10
-    return -1
+cdef extern from *:
+    """
+    #include <stdint.h>
+    /* The value of a hex digit, 16 for another octet. */
+    static const uint8_t sf_hex[256] = {
+        [0 ... 255] = 16,
+        ['0'] = 0, ['1'] = 1, ['2'] = 2, ['3'] = 3, ['4'] = 4,
+        ['5'] = 5, ['6'] = 6, ['7'] = 7, ['8'] = 8, ['9'] = 9,
+        ['a'] = 10, ['b'] = 11, ['c'] = 12, ['d'] = 13, ['e'] = 14, ['f'] = 15,
+        ['A'] = 10, ['B'] = 11, ['C'] = 12, ['D'] = 13, ['E'] = 14, ['F'] = 15,
+    };
+    """
+    const uint8_t *sf_hex
 
 
 # ip6-network = <as per Section 2.2 of RFC 4291>                                  RFC 7208 5.6
 cdef bint ip6_parse(const uint8_t *text, size_t length, u128 *out) noexcept nogil:
     """Eight groups of one to four hex digits; "::" once for any number of zero groups; the last
     two groups may be a dotted quad. No zone, no brackets."""
-    cdef uint16_t[8] groups
-    cdef int count = 0, gap = -1, digits, value, h, i
+    cdef uint64_t[8] groups
+    cdef uint64_t[8] whole
+    cdef int count = 0, gap = -1, i
     cdef size_t at = 0, start
+    cdef uint64_t value
     cdef uint32_t quad
-    cdef u128 result = 0
     if length < 2 or length > 45:
         return False
     if text[0] == c':':
@@ -74,27 +82,20 @@ cdef bint ip6_parse(const uint8_t *text, size_t length, u128 *out) noexcept nogi
         if count == 8:
             return False
         start = at
-        value = digits = 0
-        while at < length:
-            h = hex_value(text[at])
-            if h < 0:
-                break
-            digits += 1
-            if digits > 4:
-                return False
-            value = value << 4 | h
+        value = 0
+        while at < length and sf_hex[text[at]] < 16:
+            value = value << 4 | sf_hex[text[at]]
             at += 1
         if at < length and text[at] == c'.':
             if count > 6 or not ip4_parse(text + start, length - start, &quad):
                 return False
-            groups[count] = <uint16_t>(quad >> 16)
-            groups[count + 1] = <uint16_t>(quad & 0xFFFF)
+            groups[count] = quad >> 16
+            groups[count + 1] = quad & 0xFFFF
             count += 2
-            at = length
             break
-        if digits == 0:
+        if at == start or at > start + 4:
             return False
-        groups[count] = <uint16_t>value
+        groups[count] = value
         count += 1
         if at == length:
             break
@@ -114,13 +115,13 @@ cdef bint ip6_parse(const uint8_t *text, size_t length, u128 *out) noexcept nogi
         gap = 8
     elif count > 7:
         return False                    # "::" stands for at least one group
+    memset(whole, 0, sizeof(whole))
     for i in range(gap):
-        result = result << 16 | groups[i]
-    if 0 < count < 8:                   # nothing to move, and nothing that C could, for "::" alone
-        result <<= 16 * (8 - count)
+        whole[i] = groups[i]
     for i in range(gap, count):
-        result = result << 16 | groups[i]
-    out[0] = result
+        whole[8 - count + i] = groups[i]
+    out[0] = <u128>(whole[0] << 48 | whole[1] << 32 | whole[2] << 16 | whole[3]) << 64 | (
+        whole[4] << 48 | whole[5] << 32 | whole[6] << 16 | whole[7])
     return True
 
 
@@ -142,7 +143,7 @@ cdef bint zone_is_valid(const uint8_t *zone, size_t length) noexcept nogil:
     cdef uint8_t c
     for i in range(length):
         c = zone[i]
-        if not (hex_value(c) >= 0 or <uint8_t>((c | 32) - c'a') < 26 or c in (c'-', c'.', c'_', c'~', c'%')):
+        if not (sf_hex[c] < 16 or <uint8_t>((c | 32) - c'a') < 26 or c in (c'-', c'.', c'_', c'~', c'%')):
             return False
     return length > 0
 
@@ -155,17 +156,15 @@ cdef bint address_parse(const uint8_t *text, size_t length, Address *out) noexce
         out.ip6 = 0
         out.family = FAMILY_IP4
         return True
-    if length > 256:
-        return False
-    for i in range(length):
-        if text[i] == c'%':
-            if not zone_is_valid(text + i + 1, length - i - 1):
-                return False
-            length = i
-            break
     if ip6_parse(text, length, &ip6):
         unmap(ip6, out)
         return True
+    for i in range(min(length, <size_t>46)):         # an address is shorter; what follows is bounded below
+        if text[i] == c'%':
+            if length <= 256 and zone_is_valid(text + i + 1, length - i - 1) and ip6_parse(text, i, &ip6):
+                unmap(ip6, out)
+                return True
+            break
     out.family = FAMILY_NONE
     return False
 

@@ -15,7 +15,7 @@ from libc.stdlib cimport calloc, free, realloc
 from libc.string cimport memcpy
 
 from senderid_fast._core.answerdata cimport (
-    STATUS_NXDOMAIN, TYPE_TXT, AnswerData, answer_compile, answer_release, question_hash,
+    STATUS_NXDOMAIN, TYPE_TXT, AnswerData, answer_compile, answer_record, answer_release, question_hash,
 )
 from senderid_fast._core.answers cimport Area, AnswerStore, sf_read_lock, sf_read_unlock
 from senderid_fast._core.arrow cimport COLUMN_NUMBER, Column, column_at
@@ -25,7 +25,7 @@ from senderid_fast._core.cidr cimport FAMILY_IP4, FAMILY_NONE, address_from_octe
 from senderid_fast._core.evaluator cimport evaluate_held
 from senderid_fast._core.headers cimport PRA_FOUND, pra_select
 from senderid_fast._core.identities cimport (
-    IDENTITY_NO_PRA, IDENTITY_OK, has_u_labels, identity_of_helo, identity_of_mail_from,
+    IDENTITY_INVALID, IDENTITY_NO_PRA, IDENTITY_OK, has_u_labels, identity_of_helo, identity_of_mail_from,
     identity_of_none, identity_of_pra,
 )
 from senderid_fast._core.outcomes cimport (
@@ -33,6 +33,7 @@ from senderid_fast._core.outcomes cimport (
     outcome_lengths, outcome_put,
 )
 from senderid_fast._core.policies cimport policy_settle
+from senderid_fast._core.policydata cimport PolicyData
 from senderid_fast._core.pra cimport PRA_NOT_ASCII, pra_converted, pra_domain
 from senderid_fast._core.preparing cimport (
     check_expire, check_identify, check_refuse, check_refuse_ip, check_set_up,
@@ -249,20 +250,12 @@ cdef class Batch:
         cdef int i
         cdef Row *row
         cdef Area *area = &self.store.data.areas[0]
-        cdef uint64_t hash
         for i in range(count):
             self.prepare(part, i)
         sf_read_lock(&self.store.data.lock)
         try:
             if area.slots != NULL:
-                for i in range(count):
-                    if part.rows[i].state == ROW_READY:
-                        hash = question_hash(part.rows[i].check.domain_hash, TYPE_TXT)
-                        part.rows[i].hash = hash
-                        sf_prefetch(&area.slots[hash & area.mask])
-                for i in range(count):
-                    if part.rows[i].state == ROW_READY:
-                        prefetch_answer(area, part.rows[i].hash)
+                prefetch_block(part, area, count)
             for i in range(count):
                 row = &part.rows[i]
                 if row.state == ROW_READY and evaluate_held(&row.check, part.explanation) == MISSING:
@@ -349,9 +342,10 @@ cdef class Batch:
         if kind == KIND_MAIL_FROM:
             if not column_at(&self.mail_from.data, number, &at, &length):
                 length = 0
-            if has_u_labels(at, length) and length <= CONVERTED_MOST:
-                self.convert(part, i, &at, &length)
             identity_of_mail_from(at, length, row.helo, row.helo_length, &row.identity)
+            if row.identity.fault == IDENTITY_INVALID and length <= CONVERTED_MOST and has_u_labels(at, length):
+                self.convert(part, i, &at, &length)
+                identity_of_mail_from(at, length, row.helo, row.helo_length, &row.identity)
             self.as_mail_from[number] = not row.identity.by_helo
         elif kind == KIND_HELO:
             if not self.as_mail_from[number] and self.outcomes[<int>KIND_MAIL_FROM].results[number] != MISSING:
@@ -463,12 +457,47 @@ cdef int no_memory() except -1 with gil:
     raise MemoryError
 
 
-cdef inline void prefetch_answer(const Area *area, uint64_t hash) noexcept nogil:
-    """Begin to load the answer to a question, if there is one, from memory."""
-    cdef size_t at = hash & area.mask
-    while area.slots[at].hash:
-        if area.slots[at].hash == hash:
-            sf_prefetch(area.slots[at].answer)
-            sf_prefetch(<const char *>area.slots[at].answer + 64)
-            return
-        at = (at + 1) & area.mask
+cdef void prefetch_block(Part *part, const Area *area, int count) noexcept nogil:
+    """Begin to load from memory what the rows of a block begin with: slot, answer, record, table. Each
+    step goes through all rows, as the next step reads what the last one began to load."""
+    cdef Row *row
+    cdef const PolicyData *policy
+    cdef size_t at
+    cdef int i, scope
+    for i in range(count):
+        row = &part.rows[i]
+        row.answer = NULL
+        row.record = NULL
+        if row.state == ROW_READY:
+            row.hash = question_hash(row.check.domain_hash, TYPE_TXT)
+            sf_prefetch(&area.slots[row.hash & area.mask])
+    for i in range(count):
+        row = &part.rows[i]
+        if row.state == ROW_READY:
+            at = row.hash & area.mask
+            while area.slots[at].hash and area.slots[at].hash != row.hash:
+                at = (at + 1) & area.mask
+            if area.slots[at].hash:
+                row.answer = area.slots[at].answer
+                sf_prefetch(row.answer)
+                sf_prefetch(<const char *>row.answer + 64)
+    for i in range(count):
+        row = &part.rows[i]
+        if row.answer != NULL and row.answer.rrtype == TYPE_TXT and row.answer.record_count:
+            scope = row.check.scope
+            row.record = answer_record(row.answer, scope)
+            if row.record != NULL:
+                sf_prefetch(row.record)
+                sf_prefetch(<const char *>row.record + 64)
+    for i in range(count):
+        row = &part.rows[i]
+        if row.record != NULL:
+            sf_prefetch(row.record.terms)
+            sf_prefetch(row.record.text)
+            sf_prefetch(row.record.text + row.record.text_length)
+            policy = <const PolicyData *>(
+                row.record.policies if row.record.policies != NULL else row.answer.policies)
+            if policy != NULL:
+                sf_prefetch(policy)
+                sf_prefetch(<const char *>policy + 128)
+                sf_prefetch(<const char *>policy + 192)

@@ -62,27 +62,6 @@ cdef int table_build(Network *networks, int count, u128 most, u128 *starts, uint
     return n
 
 
-cdef int range_of4(const uint32_t *starts, int count, uint32_t ip) noexcept nogil:
-    """Which range ip is in; the first starts at 0."""
-    cdef const uint32_t *base = starts
-    cdef int half
-    while count > 1:
-        half = count >> 1
-        base += half if base[half] <= ip else 0
-        count -= half
-    return <int>(base - starts)
-
-
-cdef int range_of6(const u128 *starts, int count, u128 ip) noexcept nogil:
-    cdef const u128 *base = starts
-    cdef int half
-    while count > 1:
-        half = count >> 1
-        base += half if base[half] <= ip else 0
-        count -= half
-    return <int>(base - starts)
-
-
 cdef int sorted4_first(const uint32_t *addresses, int count, uint32_t first) noexcept nogil:
     """The index of the first of the sorted addresses that is not below first; count if there is none."""
     cdef int low = 0, high = count, middle

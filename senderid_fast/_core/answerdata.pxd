@@ -2,6 +2,7 @@
 from libc.stdint cimport int8_t, int64_t, uint8_t, uint16_t, uint32_t, uint64_t
 
 from senderid_fast._core.cidr cimport u128
+from senderid_fast._core.names cimport sf_fold, sf_same
 from senderid_fast._core.records cimport RecordData
 
 # The positions of questions.Status.
@@ -67,9 +68,14 @@ cdef inline RecordData *answer_record(const AnswerData *answer, int scope) noexc
     """The record that applies to the scope (position in results.Scope), or NULL."""
     return answer.payload.records[answer.selected[scope]] if answer.selected[scope] >= 0 else NULL
 
-cdef uint64_t question_hash(uint64_t name_hash, int rrtype) noexcept nogil
-cdef bint answer_is_for(const AnswerData *answer, uint64_t hash, int rrtype, const uint8_t *name,
-                        int length) noexcept nogil
+cdef inline uint64_t question_hash(uint64_t name_hash, int rrtype) noexcept nogil:
+    return sf_fold(name_hash, <uint64_t>0x9E3779B97F4A7C15 + 2 * <uint64_t>rrtype) | 1
+
+cdef inline bint answer_is_for(const AnswerData *answer, uint64_t hash, int rrtype, const uint8_t *name,
+                               int length) noexcept nogil:
+    return (answer.hash == hash and answer.rrtype == rrtype and answer.name_length == length
+            and sf_same(answer_name(answer), name, length))
+
 cdef void answer_retain(AnswerData *answer) noexcept nogil
 cdef void answer_release(AnswerData *answer) noexcept nogil
 cdef AnswerData *answer_compile(question, answer, int64_t expires) except NULL

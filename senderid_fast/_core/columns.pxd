@@ -1,6 +1,7 @@
 # The rows of a batch, checked without the GIL and without an object for each.
 from libc.stdint cimport int8_t, int64_t, uint8_t, uint64_t
 
+from senderid_fast._core.answerdata cimport AnswerData
 from senderid_fast._core.answers cimport AnswerStore, StoreData
 from senderid_fast._core.arrow cimport Column
 from senderid_fast._core.asking cimport CheckData
@@ -9,6 +10,7 @@ from senderid_fast._core.headers cimport PraData
 from senderid_fast._core.identities cimport Identity
 from senderid_fast._core.macros cimport EXPLANATION_MAX
 from senderid_fast._core.outcomes cimport Arena, Octets, OutcomeData
+from senderid_fast._core.records cimport RecordData
 from senderid_fast._core.waiting cimport Item, QuestionSet
 
 cdef enum:
@@ -28,6 +30,8 @@ ctypedef struct Row:
     size_t helo_length
     int state                 # RowState
     uint64_t hash             # of the first question
+    const AnswerData *answer  # to it, as far as is known; looked at for prefetching only
+    const RecordData *record
     bint loaded               # the address and helo are of item.row
 
 # The rows from first to before last, which one thread checks.

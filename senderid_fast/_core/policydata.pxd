@@ -1,8 +1,9 @@
 # Policy tables: what a whole policy says to every address of a family.
 from libc.stdint cimport int16_t, int64_t, uint8_t, uint16_t, uint32_t, uint64_t
 
-from senderid_fast._core.cidr cimport Address
+from senderid_fast._core.cidr cimport FAMILY_IP4, Address, u128
 from senderid_fast._core.records cimport RecordData
+from senderid_fast._core.tables cimport range_of4, range_of6
 
 cdef enum:
     POLICY_DEPENDS = 0xFF     # instead of a result: ask the evaluator
@@ -61,5 +62,23 @@ ctypedef struct PolicyData:
 cdef inline const void *policy_starts(const PolicyData *policy) noexcept nogil:
     return <const char *>policy + ((sizeof(PolicyData) + 15) & ~<size_t>15)
 
-cdef const PolicyOutcome *policy_outcome(const PolicyData *policy, const Address *ip, Address *last) noexcept nogil
+cdef inline const PolicyOutcome *policy_outcome(const PolicyData *policy, const Address *ip,
+                                                Address *last) noexcept nogil:
+    """What the policy says to ip, which is of the table's family. last, if it is not NULL, becomes the
+    last address behind ip with the same outcome."""
+    cdef int at
+    if ip.family == FAMILY_IP4:
+        at = range_of4(<const uint32_t *>policy_starts(policy), policy.count, ip.ip4)
+        if last != NULL:
+            last.ip4 = <uint32_t>0xFFFFFFFF
+            if at + 1 < policy.count:
+                last.ip4 = (<const uint32_t *>policy_starts(policy))[at + 1] - 1
+    else:
+        at = range_of6(<const u128 *>policy_starts(policy), policy.count, ip.ip6)
+        if last != NULL:
+            last.ip6 = ~<u128>0
+            if at + 1 < policy.count:
+                last.ip6 = (<const u128 *>policy_starts(policy))[at + 1] - 1
+    return &policy.outcomes[policy.places[at]]
+
 cdef size_t policies_free(void **policies, size_t *count) noexcept nogil

@@ -14,8 +14,25 @@ cdef enum:
 
 cdef int table_build(Network *networks, int count, u128 most, u128 *starts, uint16_t *terms,
                      u128 *ends) noexcept nogil
-cdef int range_of4(const uint32_t *starts, int count, uint32_t ip) noexcept nogil
-cdef int range_of6(const u128 *starts, int count, u128 ip) noexcept nogil
+cdef inline int range_of4(const uint32_t *starts, int count, uint32_t ip) noexcept nogil:
+    """Which range ip is in; the first starts at 0."""
+    cdef const uint32_t *base = starts
+    cdef int half
+    while count > 1:
+        half = count >> 1
+        base += half if base[half] <= ip else 0
+        count -= half
+    return <int>(base - starts)
+
+cdef inline int range_of6(const u128 *starts, int count, u128 ip) noexcept nogil:
+    cdef const u128 *base = starts
+    cdef int half
+    while count > 1:
+        half = count >> 1
+        base += half if base[half] <= ip else 0
+        count -= half
+    return <int>(base - starts)
+
 cdef bint sorted4_match(const uint32_t *addresses, int count, uint32_t ip, int prefix) noexcept nogil
 cdef bint sorted6_match(const u128 *addresses, int count, u128 ip, int prefix) noexcept nogil
 cdef u128 sorted4_last(const uint32_t *addresses, int count, uint32_t ip, int prefix) noexcept nogil
