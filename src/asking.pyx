@@ -167,6 +167,14 @@ cdef bint stand_on(CheckData *check, AnswerData *answer) noexcept nogil:
     return True
 
 
+cdef void set_place(CheckData *check, const uint8_t *name, int length) noexcept nogil:
+    """Note the domain whose record was being evaluated when the check was decided."""
+    check.place_length = 0
+    if not check.brief:
+        check.place_length = length
+        memcpy(check.place, name, length)
+
+
 cdef int throw(CheckData *check, int result, int reason, RecordData *record, int term,
                const Target *host) noexcept nogil:
     """A term ends the whole check (4.6.2): say with what, why and where."""
@@ -174,8 +182,7 @@ cdef int throw(CheckData *check, int result, int reason, RecordData *record, int
     check.reason = reason
     check.record = record
     check.term = term
-    check.place_length = host.length
-    memcpy(check.place, host.name, host.length)
+    set_place(check, host.name, host.length)
     return TERM_THROWS
 
 

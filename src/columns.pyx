@@ -10,7 +10,7 @@ is put on the waiting list of its part with its question, and runs again, from t
 have come. What the rows give does not depend on how the batch was cut.
 """
 
-from libc.stdint cimport int8_t, int64_t, uint8_t, uint32_t, uint64_t
+from libc.stdint cimport int8_t, int64_t, uint8_t, uint32_t
 from libc.stdlib cimport calloc, free, realloc
 from libc.string cimport memcpy
 
@@ -106,6 +106,7 @@ cdef class Batch:
             for j in range(BLOCK_ROWS):
                 check_set_up(&part.rows[j].check, &evaluator.common, &store.data, now, unix)
                 part.rows[j].check.fetched = &self.fetched.data
+                part.rows[j].check.brief = True
 
     def __dealloc__(self):
         cdef int i, j, k

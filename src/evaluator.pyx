@@ -20,7 +20,7 @@ from senderid_fast._core.asking cimport (
     REASON_REDIRECT_NONE, REASON_SYNTAX_ERROR, RESULT_FAIL, RESULT_NEUTRAL, RESULT_NONE, RESULT_PASS,
     RESULT_PERMERROR, RESULT_SOFTFAIL, RESULT_TEMPERROR, SCOPE_NUMBER_PRA, TARGET_MISSING, TARGET_NAME,
     TARGET_NONE, TERM_MATCH, TERM_MISSING, TERM_NO_MATCH, TERM_THROWS, VISITS_MOST, CheckData, Target, ask,
-    closure_term, note, set_validated, spend_lookup, spend_void, target_of, throw, throw_dns_error,
+    closure_term, note, set_place, set_validated, spend_lookup, spend_void, target_of, throw, throw_dns_error,
 )
 from senderid_fast._core.cidr cimport FAMILY_IP4, u128
 from senderid_fast._core.macros cimport USES_MESSAGE, USES_P, USES_SENDER, macro_expand_text, text_uses
@@ -45,8 +45,7 @@ cdef void blame(CheckData *check, RecordData *record, int index, const Target *h
         check.record = record
         check.term = index
         if check.result == RESULT_TEMPERROR:
-            check.place_length = host.length
-            memcpy(check.place, host.name, host.length)
+            set_place(check, host.name, host.length)
 
 
 cdef int include_matches(CheckData *check, RecordData *record, int index, const Target *host,
@@ -150,8 +149,7 @@ cdef int record_of_host(CheckData *check, const Target *host, RecordData **recor
         # RFC 4406 4.3: under pra a domain that does not exist is fail.
         outcome = RESULT_FAIL if check.scope == SCOPE_NUMBER_PRA else <int>RESULT_NONE
         ended(check, outcome, REASON_NO_DOMAIN)
-        check.place_length = host.length
-        memcpy(check.place, host.name, host.length)
+        set_place(check, host.name, host.length)
         return outcome
     if answer.status != STATUS_OK:
         return ended(check, RESULT_NONE, REASON_NO_RECORD)

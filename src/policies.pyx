@@ -117,7 +117,8 @@ cdef bint walk_addresses(const CheckData *check, AnswerData *answer, Walk *walk,
     walker.pin_count = 0
     walker.fetched = NULL
     walker.domain_length = answer.name_length
-    memcpy(walker.domain, answer_name(answer), answer.name_length)
+    walker.domain = answer_name(answer)
+    walker.brief = False
     walker.domain_hash = sf_hash(walker.domain, walker.domain_length, name_key)
     walker.values.ip = &walker.ip
     while True:

@@ -5,7 +5,7 @@ for what the session gave, or out of time. Nothing that asks or decides.
 """
 
 from libc.stdint cimport int64_t, uint8_t
-from libc.string cimport memcpy, memset
+from libc.string cimport memset
 
 from senderid_fast._core.answers cimport StoreData
 from senderid_fast._core.asking cimport (
@@ -35,13 +35,14 @@ cdef void check_set_up(CheckData *check, const Common *common, StoreData *store,
     check.walk = NULL
     check.closure = NULL
     check.no_explanation = False
+    check.brief = False
     check.recorder = NULL
 
 
 cdef void check_identify(CheckData *check, const Identity *identity, const uint8_t *helo, size_t helo_length,
                          int scope) noexcept nogil:
     """Set what the session gave, but for the address. identity and helo are borrowed."""
-    memcpy(check.domain, identity.domain, identity.domain_length)
+    check.domain = <const uint8_t *>identity.domain
     check.domain_length = identity.domain_length
     check.domain_hash = identity.domain_hash
     check.local_is_ascii = identity.local_is_ascii

@@ -8,7 +8,7 @@ from libc.stdint cimport uint8_t, uint32_t
 from libc.string cimport memcmp, memcpy
 
 from senderid_fast._core.answerdata cimport AnswerData, answer_retain
-from senderid_fast._core.asking cimport RESULT_PERMERROR, CheckData, Target, Walk, walk_ground
+from senderid_fast._core.asking cimport RESULT_PERMERROR, CheckData, Target, Walk, set_place, walk_ground
 from senderid_fast._core.cidr cimport FAMILY_IP4, Address, u128
 from senderid_fast._core.policydata cimport (
     POLICY_DEPENDS, POLICY_NO_RECORD, POLICY_OWN_RECORD, PolicyData, PolicyKey, PolicyOutcome, policy_outcome,
@@ -95,12 +95,13 @@ cdef int table_decides(CheckData *check, AnswerData *answer, RecordData *record,
     check.record = record
     if outcome.record != POLICY_OWN_RECORD:
         check.record = NULL if outcome.record == POLICY_NO_RECORD else policy.records[outcome.record]
+    if check.brief:
+        check.place_length = check.target_length = 0
+        return outcome.result
     if outcome.place_is_host:
-        check.place_length = host.length
-        memcpy(check.place, host.name, host.length)
+        set_place(check, host.name, host.length)
     else:
-        check.place_length = outcome.place_length
-        memcpy(check.place, policy.names + outcome.place, outcome.place_length)
+        set_place(check, policy.names + outcome.place, outcome.place_length)
     check.target_length = outcome.target_length
     memcpy(check.target, policy.names + outcome.target, outcome.target_length)
     return outcome.result

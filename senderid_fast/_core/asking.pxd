@@ -124,7 +124,8 @@ ctypedef struct CheckData:
     bint plain_for_pra      # RFC 4406 4.4: v=spf1 may stand in for scope pra
     bint local_is_ascii     # RFC 8616 4
     bint no_explanation     # exp= is not wanted: it is not asked for
-    uint8_t[NAME_ROOM] domain
+    bint brief              # nobody will ask where a check was decided: place and target stay empty
+    const uint8_t *domain
     # what came of it
     int result
     int reason
@@ -163,6 +164,7 @@ cdef Event *note(CheckData *check, int kind, RecordData *record, int term) noexc
 cdef int ask(CheckData *check, int rrtype, const Target *target, AnswerData **answer) noexcept nogil
 cdef void closure_term(CheckData *check, RecordData *record, int term, const Target *host) noexcept nogil
 cdef void walk_ground(CheckData *check, uint64_t hash) noexcept nogil
+cdef void set_place(CheckData *check, const uint8_t *name, int length) noexcept nogil
 cdef int throw(CheckData *check, int result, int reason, RecordData *record, int term,
                const Target *host) noexcept nogil
 cdef int throw_dns_error(CheckData *check, AnswerData *answer, RecordData *record, int term,
