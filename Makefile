@@ -5,7 +5,7 @@ BIN = .venv/bin
 .PHONY: help set-up demo test lint bench bench-peers fuzz wheel clean
 
 help:
-	@echo "make demo         check the connections of examples/ against its zone"
+	@echo "make demo         check the connections, messages and rows of examples/ against its zone"
 	@echo "make test         all tests"
 	@echo "make lint         ruff, mypy --strict, stubtest, cython-lint"
 	@echo "make bench        pytest-benchmark suites of each layer"
@@ -20,6 +20,8 @@ demo: set-up
 	$(BIN)/senderid-fast check --zone examples/example.zone --connections examples/connections.tsv
 	$(BIN)/senderid-fast verify --zone examples/example.zone --trusted 203.0.113.128/28 \
 	  examples/messages/*.eml
+	$(BIN)/senderid-fast batch examples/batch/rows.csv --columns ip=client,helo=name,mail_from=sender \
+	  --zone examples/example.zone
 
 test: set-up
 	@scripts/install-test-servers.sh

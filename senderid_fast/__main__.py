@@ -1,11 +1,9 @@
 """python -m senderid_fast: the same as the command senderid-fast.
 
-What may live here: the call of main().
+What may live here: the call of program().
 """
 
-import sys
-
-from senderid_fast.cli import main
+from senderid_fast.cli import program
 
 if __name__ == "__main__":
-    sys.exit(main())
+    program()

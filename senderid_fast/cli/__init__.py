@@ -21,7 +21,7 @@ from senderid_fast.cli.output import PROGRAM, complain
 from senderid_fast.cli.statuses import BAD_INPUT, DONE, INTERRUPTED, NO_READER, TROUBLE
 from senderid_fast.errors import InputError, SenderIDError
 
-__all__ = ["main"]
+__all__ = ["main", "program"]
 
 COMMANDS = (check, trace, record, verify, compare, batch)
 
@@ -101,6 +101,21 @@ def _run(argv: Sequence[str] | None) -> int:
         complain(f"unexpected {type(error).__name__}: {error}")
         return TROUBLE
     return status
+
+
+def program() -> NoReturn:
+    """main() as a process of its own."""
+    sys.meta_path.insert(0, _WithoutPandas())  # type: ignore[arg-type]
+    sys.exit(main())
+
+
+class _WithoutPandas:
+    """pyarrow looks for pandas whenever it meets a list. To load it takes longer than most jobs, and
+    nothing here has a use for it."""
+
+    def find_spec(self, fullname: str, path: object = None, target: object = None) -> None:
+        if fullname == "pandas":
+            raise ModuleNotFoundError("senderid-fast does without pandas", name=fullname)
 
 
 def _silence_stdout() -> None:

@@ -24,6 +24,7 @@ DOCUMENTS = [
     ROOT / "docs" / "command-line.md",
     ROOT / "docs" / "replay.md",
     ROOT / "docs" / "batch-command.md",
+    ROOT / "docs" / "logs.md",
     ROOT / "examples" / "README.md",
 ]
 BLOCK = re.compile(r"(?<=^```console\n).*?(?=^```$)", re.MULTILINE | re.DOTALL)
