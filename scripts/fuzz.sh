@@ -1,7 +1,7 @@
 #!/usr/bin/env bash
 # Fuzz the compiled core: libFuzzer with the address and undefined-behaviour sanitizers.
 #
-#   FUZZ_SECONDS=600 FUZZ_TARGETS="tokenizer macros checks answers headers receiver" scripts/fuzz.sh
+#   FUZZ_SECONDS=600 FUZZ_TARGETS="tokenizer macros checks batches answers headers receiver" scripts/fuzz.sh
 #
 # Works in a copy of the tree below .cache/fuzz, so that no sanitized module is ever beside the
 # sources. The C code is compiled by clang with coverage counters; atheris brings libFuzzer and a
@@ -19,7 +19,7 @@ checkout=$PWD
 work=$checkout/.cache/fuzz
 tree=$work/tree
 seconds=${FUZZ_SECONDS:-600}
-read -r -a targets <<<"${FUZZ_TARGETS:-tokenizer macros checks answers headers receiver}"
+read -r -a targets <<<"${FUZZ_TARGETS:-tokenizer macros checks batches answers headers receiver}"
 
 install() { # package...
     if [ "$(id -u)" != 0 ] || ! command -v apt-get >/dev/null; then
@@ -53,7 +53,7 @@ assert pathlib.Path(sysconfig.get_path("include"), "Python.h").exists()' 2>/dev/
         "$python" -m venv "$work/venv"
     fi
     "$work/venv/bin/pip" -q install atheris "setuptools>=84" "cython>=3.3,<3.4" \
-        "dnspython>=2.7" "idna>=3.7" "msgpack>=1.1"
+        "dnspython>=2.7" "idna>=3.7" "msgpack>=1.1" "pyarrow>=17"
 }
 
 build() {

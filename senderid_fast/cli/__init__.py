@@ -105,13 +105,13 @@ def _run(argv: Sequence[str] | None) -> int:
 
 def program() -> NoReturn:
     """main() as a process of its own."""
-    sys.meta_path.insert(0, _WithoutPandas())  # type: ignore[arg-type]
+    sys.meta_path.insert(0, _WithoutPandas())
     sys.exit(main())
 
 
 class _WithoutPandas:
-    """pyarrow looks for pandas whenever it meets a list. To load it takes longer than most jobs, and
-    nothing here has a use for it."""
+    """pyarrow looks for pandas whenever it meets a list. To load it takes longer than most jobs,
+    and nothing here has a use for it."""
 
     def find_spec(self, fullname: str, path: object = None, target: object = None) -> None:
         if fullname == "pandas":

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 
 from fuzz.target_answers import answers
+from fuzz.target_batches import batches
 from fuzz.target_checks import checks
 from fuzz.target_headers import headers
 from fuzz.target_macros import macros
@@ -17,6 +18,7 @@ TARGETS: dict[str, Callable[[bytes], None]] = {
     "tokenizer": tokenizer,
     "macros": macros,
     "checks": checks,
+    "batches": batches,
     "answers": answers,
     "headers": headers,
     "receiver": receiver,
