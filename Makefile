@@ -31,7 +31,8 @@ lint: set-up
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
-	$(BIN)/python -m mypy.stubtest senderid_fast --allowlist stubtest-allowlist.txt
+	$(BIN)/python -m mypy.stubtest senderid_fast --allowlist stubtest-allowlist.txt \
+	  --mypy-config-file pyproject.toml
 	PATH="$(CURDIR)/$(BIN):$$PATH" $(BIN)/cython-lint src senderid_fast/_core/*.pxd
 
 bench: set-up

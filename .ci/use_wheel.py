@@ -30,6 +30,20 @@ async def awaited() -> sf.Verdict:
 
 assert asyncio.run(awaited()).result is sf.Result.PASS
 
+# What needs an extra says so by name.
+try:
+    import pyarrow as pa
+except ImportError:
+    try:
+        engine.check_batch([])
+        missing = ""
+    except sf.MissingExtraError as error:
+        missing = str(error)
+    assert "senderid-fast[batch]" in missing
+else:
+    columns = {"ip": ["192.0.2.7"], "mail_from": ["user@example.com"]}
+    assert engine.check_batch(pa.table(columns))["spf_result"].to_pylist() == ["pass"]
+
 
 def fault(record: bytes) -> tuple[int, str]:
     try:
