@@ -7,7 +7,6 @@ the one module of jobs that knows both.
 from __future__ import annotations
 
 from collections.abc import Callable
-from importlib import import_module
 from typing import TYPE_CHECKING
 
 from senderid_fast.errors import InputError
@@ -23,41 +22,30 @@ if TYPE_CHECKING:
 
     Check = Callable[["pa.RecordBatch"], "pa.RecordBatch"]
 
-__all__ = ["READ_ONLY", "checker", "sink_of", "source_of"]
-
-# Formats that are only read; each has a function (path, *, place, batch_rows).
-READ_ONLY = {
-    "postfix": "senderid_fast.rows.logs.postfix",
-    "exim": "senderid_fast.rows.logs.exim",
-    "sendmail": "senderid_fast.rows.logs.sendmail",
-    "exchange": "senderid_fast.rows.logs.exchange",
-    "mbox": "senderid_fast.rows.mail",
-    "maildir": "senderid_fast.rows.mail",
-    "eml": "senderid_fast.rows.mail",
-}
+__all__ = ["checker", "sink_of", "source_of"]
 
 
 def output_format(options: JobOptions) -> str | None:
     """The format of the output; None: the name of the output tells it."""
-    from senderid_fast.rows.formats import format_of
+    from senderid_fast.rows.formats import LOG_FORMATS, format_of
 
     if options.output_format is not None:
         return options.output_format
     if options.output is not None and format_of(options.output, None, "output_format"):
         return None
-    if options.format not in READ_ONLY:
+    if options.format not in LOG_FORMATS:
         found = format_of(options.inputs[0], options.format, "format")
-        if found is not None and found.name not in READ_ONLY:
+        if found is not None and found.name not in LOG_FORMATS:
             return found.name
     return "csv"
 
 
 def keeps_lines(options: JobOptions) -> bool:
     """Whether lines of JSON go to lines of JSON: then each stays as it was, with results added."""
-    from senderid_fast.rows.formats import format_of
+    from senderid_fast.rows.formats import LOG_FORMATS, format_of
 
     target = format_of(options.output or STANDARD, output_format(options), "output_format")
-    if target is None or target.name != "jsonl" or options.format in READ_ONLY:
+    if target is None or target.name != "jsonl" or options.format in LOG_FORMATS:
         return False
     sources = [format_of(name, options.format, "format") for name in options.inputs]
     return all(each is not None and each.name == "jsonl" for each in sources)
@@ -67,12 +55,6 @@ def source_of(options: JobOptions, place: Place | None) -> RowSource:
     """The rows of all inputs, from a place on. Raises a SenderIDError."""
 
     def opened(name: str, place: Place | None) -> RowSource:
-        if options.format in READ_ONLY:
-            module = import_module(READ_ONLY[str(options.format)])
-            opener = getattr(module, f"open_{options.format}")
-            relays = {} if options.trusted is None else {"trusted": options.trusted}
-            source: RowSource = opener(name, place=place, batch_rows=options.batch_rows, **relays)
-            return source
         from senderid_fast.rows.formats import open_source
 
         return open_source(
@@ -82,6 +64,7 @@ def source_of(options: JobOptions, place: Place | None) -> RowSource:
             batch_rows=options.batch_rows,
             wanted=options.wanted,
             raw=keeps_lines(options),
+            trusted=options.trusted,
         )
 
     source = ChainedSource(options.inputs, opened, place)

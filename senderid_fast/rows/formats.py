@@ -19,13 +19,20 @@ from senderid_fast.rows.inputs import STANDARD, Octets, open_octets, pyarrow
 if TYPE_CHECKING:
     import pyarrow as pa
 
+    from senderid_fast.receiver.relays import TrustedRelays
+
 __all__ = ["FORMATS", "LOG_FORMATS", "Format", "format_of", "open_sink", "open_source"]
 
 FORMATS = ("jsonl", "csv", "tsv", "parquet", "arrow", "arrows")
-# Formats that are only read: name -> "module:function", a function (path, place, batch_rows).
-LOG_FORMATS: dict[str, str] = {
-    name: f"senderid_fast.rows.logs:open_{name}"
-    for name in ("postfix", "exim", "sendmail", "exchange", "mbox", "maildir")
+# Formats that are only read, and their modules; each has open_<name>(path, *, place, batch_rows).
+LOG_FORMATS = {
+    "postfix": "senderid_fast.rows.logs.postfix",
+    "exim": "senderid_fast.rows.logs.exim",
+    "sendmail": "senderid_fast.rows.logs.sendmail",
+    "exchange": "senderid_fast.rows.logs.exchange",
+    "mbox": "senderid_fast.rows.mail",
+    "maildir": "senderid_fast.rows.mail",
+    "eml": "senderid_fast.rows.mail",
 }
 _EXTENSIONS = {
     ".jsonl": "jsonl",
@@ -109,6 +116,7 @@ def open_source(
     columns: Sequence[str] | None = None,
     wanted: Sequence[str] = (),
     raw: bool = False,
+    trusted: TrustedRelays | None = None,
 ) -> RowSource:
     """Open a file of rows.
 
@@ -120,6 +128,7 @@ def open_source(
     columns     csv, tsv: the columns of a file without a header
     wanted      jsonl: the fields that must be strings
     raw         jsonl: keep each line as it came, in the column row_json
+    trusted     mail: own relays (receiver.TrustedRelays)
 
     Raises InputError, RowsError, MissingExtraError.
     """
@@ -129,9 +138,10 @@ def open_source(
     if path == STANDARD and place is not None:
         raise InputError("input", "standard input cannot be resumed: read from a file")
     if known is not None and known.name in LOG_FORMATS:
-        module, _, function = LOG_FORMATS[known.name].partition(":")
-        opener: Callable[..., RowSource] = getattr(import_module(module), function)
-        return opener(path, place, batch_rows)
+        module = import_module(LOG_FORMATS[known.name])
+        opener: Callable[..., RowSource] = getattr(module, f"open_{known.name}")
+        relays = {} if trusted is None else {"trusted": trusted}
+        return opener(path, place=place, batch_rows=batch_rows, **relays)
     if known is None and path != STANDARD:
         raise InputError("format", f"{path} has no extension that tells: name the format")
     octets, size = open_octets(path, known.compression if known else None)
