@@ -50,8 +50,8 @@ class AskingEngine(EngineBase):
         return cast("Verdict", check.verdict)
 
     def _settle(self, run: BatchRun) -> BatchRun:
-        """The driver of a batch: as _finish, for all questions that are open; the cache is asked for
-        them together."""
+        """The driver of a batch: as _finish, for all questions that are open; the cache is asked
+        for them together."""
         questions = self._past_cache(run, run.run())
         if not run.waiting:
             return run

@@ -86,8 +86,9 @@ class ListedCache(Cache, Protocol):
         """All answers that are not over, in no certain order."""
         ...
 
-    def purge(self, domain: str | None = None) -> int:
-        """Remove the answers of a name and of all names below it, or all; how many these were."""
+    def purge(self, domain: str | None = None, *, below: bool = True) -> int:
+        """Remove the answers of a name, and with ``below`` of all names below it; None: all. How
+        many these were."""
         ...
 
     def flush(self, timeout: float) -> bool:

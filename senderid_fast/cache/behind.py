@@ -23,7 +23,7 @@ SECONDS_IDLE = 5.0
 class Behind:
     """Hands entries to write(entries), in their order, in a thread that starts with the first.
 
-    write  may raise: what it was given then is dropped, and counted
+    write  returns how many it wrote; may raise: what it was given then is dropped, and counted
     most   entries that may wait; further ones are dropped, and counted
 
     ``written`` and ``dropped`` count entries, ``failures`` writes that raised. The child of a fork
@@ -31,7 +31,7 @@ class Behind:
     second to be written.
     """
 
-    def __init__(self, write: Callable[[list[Any]], None], most: int) -> None:
+    def __init__(self, write: Callable[[list[Any]], int], most: int) -> None:
         self._write = write
         self._most = most
         self.written = 0
@@ -103,8 +103,7 @@ class Behind:
                 ]
                 self._busy = True
             try:
-                self._write(some)
-                self.written += len(some)
+                self.written += self._write(some)
             except Exception:  # noqa: BLE001 - a cache may raise anything, and the next may do
                 self.failures += 1
                 self.dropped += len(some)

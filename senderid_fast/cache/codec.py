@@ -61,10 +61,10 @@ def question_of(key: bytes) -> Question | None:
     return Question(name, _RRTYPES[key[-1]])
 
 
-def keys_below(domain: str) -> tuple[bytes, ...]:
-    """What the keys of a name, and those of all names below it, begin with. Raises UnicodeError."""
+def keys_below(domain: str, below: bool = True) -> tuple[bytes, ...]:
+    """What the keys of a name begin with, and those of all names below it. Raises UnicodeError."""
     reversed_name = b".".join(domain.encode("latin-1").split(b".")[::-1])
-    return reversed_name + b"\0", reversed_name + b"."
+    return (reversed_name + b"\0", reversed_name + b".")[: 1 + below]
 
 
 class Codec:

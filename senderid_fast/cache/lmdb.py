@@ -192,8 +192,8 @@ class LmdbCache:
         """Wait until what was put is written; False: it took longer."""
         return self._behind.flush(timeout)
 
-    def _write(self, entries: list[tuple[Question, CachedAnswer]]) -> None:
-        """Write entries, a few in each transaction: each has to find room."""
+    def _write(self, entries: list[tuple[Question, CachedAnswer]]) -> int:
+        """Write entries, a few in each transaction: each has to find room. How many were."""
         values: list[Written] = []
         for question, cached in entries:
             key = key_of(question)
@@ -211,6 +211,7 @@ class LmdbCache:
                 octets, some = 0, []
         if some:
             self._put(some)
+        return len(values)
 
     @property
     def _together(self) -> int:
@@ -269,13 +270,14 @@ class LmdbCache:
         self._files.damaged()
         raise CacheError(str(self._path), f"is damaged: {error}") from None
 
-    def purge(self, domain: str | None = None) -> int:
-        """Remove the answers of a name and of all names below it; None: all. How many these were.
+    def purge(self, domain: str | None = None, *, below: bool = True) -> int:
+        """Remove the answers of a name, and with ``below`` of all names below it; None: all. How
+        many these were.
 
         What is still to be written is written first. Raises CacheError.
         """
         self.flush(SECONDS_TO_CLOSE)
-        prefixes = (b"",) if domain is None else keys_below(domain)
+        prefixes = (b"",) if domain is None else keys_below(domain, below)
         count = 0
         try:
             for prefix in prefixes:

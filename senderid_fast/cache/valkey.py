@@ -51,8 +51,7 @@ class ValkeyCache:
     server can make any domain pass or fail.
 
     Raises InputError for a url or setting that cannot be used, MissingExtraError if redis is not
-    installed. A server that cannot be reached is no error: calls raise what redis raises, and
-    engines count it.
+    installed. A server that cannot be reached: calls raise CacheError, which engines count.
     """
 
     def __init__(
@@ -114,14 +113,16 @@ class ValkeyCache:
     def get_many(
         self, questions: Sequence[Question], timeout: float = SECONDS_TO_REPLY
     ) -> dict[Question, CachedAnswer]:
-        """The answers that are there and not over, asked in one go. Raises what redis raises.
+        """The answers that are there and not over, asked in one go. Raises CacheError.
 
         timeout  not looked at: an engine stops waiting, and the call ends with its sockets
         """
         keys = self._keys(questions)
         if not keys:
             return {}
-        return self._found(keys, self._asking(self._server, keys).execute())
+        with _told(self._shown):
+            replies = self._asking(self._server, keys).execute()
+        return self._found(keys, replies)
 
     async def get_many_async(
         self, questions: Sequence[Question], timeout: float = SECONDS_TO_REPLY
@@ -139,7 +140,9 @@ class ValkeyCache:
             import redis.asyncio
 
             client = self._of_loops[loop] = _client(redis.asyncio, self._address)
-        return self._found(keys, await self._asking(client, keys).execute())
+        with _told(self._shown):
+            replies = await self._asking(client, keys).execute()
+        return self._found(keys, replies)
 
     def _keys(self, questions: Sequence[Question]) -> list[tuple[Question, bytes]]:
         keys = ((question, key_of(question)) for question in questions)
@@ -172,9 +175,7 @@ class ValkeyCache:
         for keys in self._listed(self._prefix):
             questions = [question_of(key.removeprefix(self._prefix)) for key in keys]
             known = [question for question in questions if question is not None]
-            with _told(self._shown):
-                found = self.get_many(known)
-            yield from found.items()
+            yield from self.get_many(known).items()
 
     def _listed(self, prefix: bytes) -> Iterator[list[bytes]]:
         """All keys of a prefix, some at a time, each once as far as the server says it once."""
@@ -197,7 +198,7 @@ class ValkeyCache:
         """Wait until what was put is written; False: it took longer."""
         return self._behind.flush(timeout)
 
-    def _write(self, entries: list[tuple[Question, CachedAnswer]]) -> None:
+    def _write(self, entries: list[tuple[Question, CachedAnswer]]) -> int:
         pipeline = self._server.pipeline(transaction=False)
         now = time()
         count = 0
@@ -212,7 +213,7 @@ class ValkeyCache:
                 pipeline.set(self._prefix + key, value, ex=left)
                 count += 1
         if not count:
-            return
+            return 0
         if not self._breaker.may_ask():
             raise CacheError(self._shown, "is not written to for a while, as it failed")
         try:
@@ -221,16 +222,18 @@ class ValkeyCache:
             self._breaker.failed()
             raise
         self._breaker.succeeded()
-        self._codec.dropped += sum(reply is not True for reply in replies)  # its memory is full
+        written = sum(reply is True for reply in replies)
+        self._codec.dropped += count - written  # its memory is full
+        return written
 
-    def purge(self, domain: str | None = None) -> int:
-        """Remove the answers of a name and of all names below it; None: all with the prefix. How
-        many these were. Raises CacheError.
+    def purge(self, domain: str | None = None, *, below: bool = True) -> int:
+        """Remove the answers of a name, and with ``below`` of all names below it; None: all with
+        the prefix. How many these were. Raises CacheError.
 
         What is still to be written is written first.
         """
         self.flush(SECONDS_TO_CLOSE)
-        prefixes = (b"",) if domain is None else keys_below(domain)
+        prefixes = (b"",) if domain is None else keys_below(domain, below)
         count = 0
         for prefix in prefixes:
             for keys in self._listed(self._prefix + prefix):
