@@ -24,6 +24,8 @@ from senderid_fast.questions import Question
 if TYPE_CHECKING:
     import asyncio
 
+    from senderid_fast.cache.gathering import Gathering
+
 __all__ = ["ValkeyCache"]
 
 SCHEMES = {"valkey": "redis", "valkeys": "rediss", "redis": "redis", "rediss": "rediss"}
@@ -87,7 +89,7 @@ class ValkeyCache:
         self._process = os.getpid()
         self._lock = threading.Lock()
         self._client: Any = _client(the_redis(), self._address)
-        self._of_loops: weakref.WeakKeyDictionary[asyncio.AbstractEventLoop, Any]
+        self._of_loops: weakref.WeakKeyDictionary[asyncio.AbstractEventLoop, tuple[Any, Gathering]]
         self._of_loops = weakref.WeakKeyDictionary()
 
     def __eq__(self, other: object) -> bool:
@@ -121,13 +123,14 @@ class ValkeyCache:
         if not keys:
             return {}
         with _told(self._shown):
-            replies = self._asking(self._server, keys).execute()
-        return self._found(keys, replies)
+            replies = self._asking(self._server, [key for _, key in keys]).execute()
+        return self._found(keys, _joined(replies))
 
     async def get_many_async(
         self, questions: Sequence[Question], timeout: float = SECONDS_TO_REPLY
     ) -> dict[Question, CachedAnswer]:
-        """As get_many(), awaited; with connections of the running loop's own."""
+        """As get_many(), awaited; with connections of the running loop's own. What several tasks
+        ask at about the same time goes in one command."""
         import asyncio
 
         keys = self._keys(questions)
@@ -135,30 +138,40 @@ class ValkeyCache:
             return {}
         loop = asyncio.get_running_loop()
         _ = self._server  # begins anew after a fork
-        client = self._of_loops.get(loop)
-        if client is None:
-            import redis.asyncio
-
-            client = self._of_loops[loop] = _client(redis.asyncio, self._address)
+        if loop not in self._of_loops:
+            self._of_loops[loop] = self._in_loop()
+        _, gathering = self._of_loops[loop]
         with _told(self._shown):
-            replies = await self._asking(client, keys).execute()
-        return self._found(keys, replies)
+            values = await gathering.ask([key for _, key in keys])
+        return self._found(keys, values)
+
+    def _in_loop(self) -> tuple[Any, Gathering]:
+        """What belongs to the running loop."""
+        import redis.asyncio
+
+        from senderid_fast.cache.gathering import Gathering
+
+        client = _client(redis.asyncio, self._address)
+
+        async def ask(keys: list[bytes]) -> list[Any]:
+            return _joined(await self._asking(client, keys).execute())
+
+        return client, Gathering(ask)
 
     def _keys(self, questions: Sequence[Question]) -> list[tuple[Question, bytes]]:
         keys = ((question, key_of(question)) for question in questions)
         return [(question, self._prefix + key) for question, key in keys if key is not None]
 
     @staticmethod
-    def _asking(client: Any, keys: list[tuple[Question, bytes]]) -> Any:
+    def _asking(client: Any, keys: list[bytes]) -> Any:
         pipeline = client.pipeline(transaction=False)
         for first in range(0, len(keys), TOGETHER):
-            pipeline.mget([key for _, key in keys[first : first + TOGETHER]])
+            pipeline.mget(keys[first : first + TOGETHER])
         return pipeline
 
     def _found(
-        self, keys: list[tuple[Question, bytes]], replies: list[Any]
+        self, keys: list[tuple[Question, bytes]], values: list[Any]
     ) -> dict[Question, CachedAnswer]:
-        values = [value for reply in replies for value in reply]
         if len(values) != len(keys):
             raise CacheError(self._shown, f"gave {len(values)} values for {len(keys)} keys")
         now = time()
@@ -215,7 +228,8 @@ class ValkeyCache:
         if not count:
             return 0
         if not self._breaker.may_ask():
-            raise CacheError(self._shown, "is not written to for a while, as it failed")
+            self._codec.dropped += count
+            return 0
         try:
             replies = pipeline.execute(raise_on_error=False)
         except Exception:
@@ -263,9 +277,14 @@ class ValkeyCache:
         """Close the connections of the running loop."""
         import asyncio
 
-        client = self._of_loops.pop(asyncio.get_running_loop(), None)
-        if client is not None:
+        found = self._of_loops.pop(asyncio.get_running_loop(), None)
+        if found is not None:
+            client, _ = found
             await client.aclose()
+
+
+def _joined(replies: list[Any]) -> list[Any]:
+    return [value for reply in replies for value in reply]
 
 
 def _again(url: str, prefix: str, timeout: float, most_waiting: int) -> ValkeyCache:
