@@ -13,9 +13,9 @@ came to stand under another key.
 from __future__ import annotations
 
 import os
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from pathlib import Path
-from time import time, time_ns
+from time import sleep, time, time_ns
 from typing import Any
 from zlib import crc32
 
@@ -30,6 +30,7 @@ __all__ = ["LmdbCache"]
 
 HEAD = 12  # octets before the value: CRC and time
 FULL = 0.75  # of the map: then the oldest go. The rest is for pages that a change needs meanwhile
+TRIALS = 7  # of a change that finds no room
 LISTED = 512  # entries of one transaction while they are listed
 SECONDS_TO_CLOSE = 5.0
 
@@ -219,37 +220,40 @@ class LmdbCache:
         return min(max(self._max_octets // PAGE // 64, 1), 500)
 
     def _put(self, some: list[Written]) -> None:
-        lmdb = the_lmdb()
-        files = self._files
         try:
-            with files.write_lock:
-                for last in (False, True):
-                    opened = files.opened()
-                    try:
-                        self._make_room(opened)
-                        with opened.env.begin(write=True) as transaction:
-                            _put_all(opened, transaction, some)
-                    except (lmdb.MapFullError, lmdb.TxnFullError):
-                        # Readers that were killed keep the room of what they read.
-                        opened.env.reader_check()
-                        if last:
-                            raise
-                        self._drop_oldest(opened, 8 * self._together)
-                    except self._resized:
-                        files.close()
-                        if last:
-                            raise
-                    else:
-                        return
+            self._change(lambda opened, transaction: _put_all(opened, transaction, some))
         except self._damage as error:
             self._damaged(error)
 
-    def _make_room(self, opened: Opened) -> None:
-        """Let the oldest entries go while the map is nearly full; and some that are over."""
+    def _change(self, work: Callable[[Opened, Any], int]) -> int:
+        """What work(opened, transaction) gives; tried again when there is no room for it."""
+        lmdb = the_lmdb()
+        for trial in range(TRIALS):
+            sleep(trial * trial * 0.01)
+            with self._files.write_lock:
+                opened = self._files.opened()
+                try:
+                    self._make_room(opened, FULL - trial * 0.1)
+                    with opened.env.begin(write=True) as transaction:
+                        return work(opened, transaction)
+                except (lmdb.MapFullError, lmdb.TxnFullError):
+                    # Readers keep the room of what they read: killed ones until somebody looks,
+                    # others until they have a processor again.
+                    opened.env.reader_check()
+                    if trial == TRIALS - 1:
+                        raise
+                except self._resized:
+                    self._files.close()
+                    if trial == TRIALS - 1:
+                        raise
+        raise AssertionError("the last trial returns or raises")
+
+    def _make_room(self, opened: Opened, part: float) -> None:
+        """Let the oldest entries go while more than that part of the map is used."""
         while True:
             with opened.env.begin() as transaction:
                 used = sum(_octets(transaction.stat(db)) for db in (opened.answers, opened.times))
-            if used <= opened.limit * FULL:
+            if used <= opened.limit * part:
                 break
             if not self._drop_oldest(opened, max(self._together, 8)):
                 break
@@ -293,14 +297,14 @@ class LmdbCache:
         return count
 
     def _remove(self, items: list[tuple[bytes, bytes]]) -> int:
-        count = 0
-        with self._files.write_lock:
-            opened = self._files.opened()
-            with opened.env.begin(write=True) as transaction:
-                for key, raw in items:
-                    transaction.delete(raw[4:HEAD] + key, db=opened.times)
-                    count += transaction.delete(key, db=opened.answers)
-        return count
+        def remove(opened: Opened, transaction: Any) -> int:
+            count = 0
+            for key, raw in items:
+                transaction.delete(raw[4:HEAD] + key, db=opened.times)
+                count += transaction.delete(key, db=opened.answers)
+            return count
+
+        return self._change(remove) if items else 0
 
     # ---- the rest ---------------------------------------------------------------------------
 
@@ -350,7 +354,7 @@ def _check(key: bytes, rest: bytes) -> bytes:
     return crc32(rest, crc32(key)).to_bytes(4, "big")
 
 
-def _put_all(opened: Opened, transaction: Any, some: list[Written]) -> None:
+def _put_all(opened: Opened, transaction: Any, some: list[Written]) -> int:
     put_at = (time_ns() // 1000).to_bytes(8, "big")
     for key, value in some:
         old = transaction.get(key, db=opened.answers)
@@ -359,3 +363,4 @@ def _put_all(opened: Opened, transaction: Any, some: list[Written]) -> None:
         rest = put_at + value
         transaction.put(key, _check(key, rest) + rest, db=opened.answers)
         transaction.put(put_at + key, b"", db=opened.times)
+    return len(some)
