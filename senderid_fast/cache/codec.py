@@ -190,7 +190,8 @@ def _is_ip6(record: Any) -> bool:
 
 
 def _is_address(record: Any) -> bool:
-    if type(record) is not str or len(record) > 45 or not record.isascii():
+    # A zone after "%" is of an address on a link, never of one in DNS (RFC 4007 11).
+    if type(record) is not str or len(record) > 45 or not record.isascii() or "%" in record:
         return False
     return parse_address(record) is not None
 

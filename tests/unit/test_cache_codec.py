@@ -88,6 +88,7 @@ def test_a_field_that_is_wrong_drops_the_whole(at: int, value: Any) -> None:
         ("A", ""),
         ("AAAA", "192.0.2.1"),
         ("AAAA", ":" * 46),
+        ("AAAA", "fe80::1%eth0"),
         ("MX", "mail.example"),
         ("MX", [10]),
         ("MX", [65_536, "mail.example"]),

@@ -86,6 +86,9 @@ CORE = WORDS | {"_core"}
 # What must not be imported together with the package: it comes when it is needed.
 HEAVY = {"asyncio", "dns", "idna", "msgpack", "lmdb", "redis", "pyarrow", "json", "ssl"}
 
+# Modules that are imported when what they need is there, by those who need them.
+LATER = ("lookup.py", "messages.py", "gathering.py")
+
 
 def modules() -> list[Path]:
     return sorted(PACKAGE.rglob("*.py"))
@@ -149,7 +152,7 @@ def test_the_core_imports_only_the_shared_words(path: Path) -> None:
 
 @pytest.mark.parametrize("path", modules(), ids=lambda path: str(path.relative_to(PACKAGE)))
 def test_nothing_heavy_is_imported_with_the_package(path: Path) -> None:
-    if layer_of(path) in ("cli", "__main__") or path.name in ("lookup.py", "messages.py"):
+    if layer_of(path) in ("cli", "__main__") or path.name in LATER:
         return  # not imported with the package: test_import.py sees to that
     heavy = {name.split(".")[0] for name in imports(path, top_level_only=True)} & HEAVY
     assert heavy <= ({"json"} if path.name == "zonedata.py" else set())
