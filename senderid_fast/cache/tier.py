@@ -71,9 +71,9 @@ class CacheTier:
 
         if not questions or seconds <= 0:
             return {}
-        get_many_async = getattr(self._cache, "get_many_async", None)
-        if get_many_async is None and self._timeout == 0:
+        if self._timeout == 0:
             return self.find(questions, seconds)
+        get_many_async = getattr(self._cache, "get_many_async", None)
         if len(self._tasks) >= MOST_TASKS or not self._may_ask(questions):
             return {}
         budget = self._budget(questions, seconds)
