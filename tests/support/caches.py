@@ -13,9 +13,21 @@ from typing import Any
 from hypothesis import strategies as st
 
 import senderid_fast as sf
-from senderid_fast.cache import CachedAnswer
+from senderid_fast.cache import CachedAnswer, LmdbCache
 
-__all__ = ["ANSWERS", "QUESTIONS", "Hanging", "Junk", "Memory", "Raising", "cached", "question"]
+__all__ = [
+    "ANSWERS",
+    "QUESTIONS",
+    "Hanging",
+    "Junk",
+    "Memory",
+    "Raising",
+    "cached",
+    "keep",
+    "names_in",
+    "put",
+    "question",
+]
 
 
 def question(name: str, rrtype: str = "TXT") -> sf.Question:
@@ -24,6 +36,20 @@ def question(name: str, rrtype: str = "TXT") -> sf.Question:
 
 def cached(*records: Any, ttl: int = 300, age: float = 0.0) -> CachedAnswer:
     return CachedAnswer(sf.Answer(sf.Status.OK, records, ttl), time.time() - age)
+
+
+def put(cache: LmdbCache, *entries: tuple[sf.Question, CachedAnswer]) -> None:
+    """Put these, and wait until they are written."""
+    cache.put_many(entries)
+    assert cache.flush(20)
+
+
+def keep(cache: LmdbCache, *names: str, record: bytes = b"v=spf1 -all", ttl: int = 300) -> None:
+    put(cache, *((question(name), cached(record, ttl=ttl)) for name in names))
+
+
+def names_in(cache: LmdbCache) -> list[str]:
+    return [asked.name for asked, _ in cache.entries()]
 
 
 class Memory:

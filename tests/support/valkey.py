@@ -16,7 +16,7 @@ from typing import Any, Self
 
 import pytest
 
-__all__ = ["Proxy", "Server", "free_port"]
+__all__ = ["Pause", "Proxy", "Server", "free_port"]
 
 INSTALL = "redis-server is not installed: run scripts/install-test-servers.sh"
 
@@ -26,6 +26,19 @@ def free_port() -> int:
         sock.bind(("127.0.0.1", 0))
         port: int = sock.getsockname()[1]
         return port
+
+
+class Pause:
+    """The clock of breakers, which moves when it is told."""
+
+    def __init__(self) -> None:
+        self.now = 1000.0
+
+    def __call__(self) -> float:
+        return self.now
+
+    def end(self) -> None:
+        self.now += 100
 
 
 class Server:
