@@ -1,42 +1,34 @@
 """AsyncEngine: the driver for asyncio. It hands a check to the core, and gets it what it asks for.
 
-What may live here: the loop that awaits. Its names and their meaning are those of Engine.
+What may live here: what callers see of it; the loops that await are in async_asking.py. Its names
+and their meaning are those of Engine.
 """
 
 from __future__ import annotations
 
-from collections import deque
 from time import monotonic_ns
-from typing import TYPE_CHECKING, Any, Self, cast
+from typing import TYPE_CHECKING, Any, Self
 
 from senderid_fast._core.checks import Check
 from senderid_fast._core.verdict import Verdict
+from senderid_fast.async_asking import AsyncAskingEngine
 from senderid_fast.engine_base import (
-    FETCHED_TOGETHER,
-    ROUNDS_MORE,
-    Closure,
-    EngineBase,
     address_text,
     client_behind,
-    cut,
     scope_number,
 )
 from senderid_fast.messages import MessageVerdict, Relays
-from senderid_fast.questions import Answer, Question, Status
 from senderid_fast.results import Scope
 
 if TYPE_CHECKING:
-    import asyncio
-    from collections.abc import AsyncIterator, Iterable, Iterator
-
-    from senderid_fast.batch import Answers, BatchJob, BatchRun
+    from senderid_fast.batch import Answers
     from senderid_fast.engine_base import Address, Octets, Text
     from senderid_fast.tracing import Trace
 
 __all__ = ["AsyncEngine"]
 
 
-class AsyncEngine(EngineBase):
+class AsyncEngine(AsyncAskingEngine):
     """Engine for asyncio: the same names, awaited. One may be shared by any number of tasks.
 
         async with AsyncEngine() as engine:
@@ -55,7 +47,8 @@ class AsyncEngine(EngineBase):
         await self.close()
 
     async def close(self) -> None:
-        """Forget all answers and cancel what is still asked. The engine may be used again."""
+        """Forget all answers, cancel what is still asked, and close the cache if there is one. Both
+        may be used again."""
         import asyncio
 
         loop = id(asyncio.get_running_loop())
@@ -65,6 +58,8 @@ class AsyncEngine(EngineBase):
         if tasks:
             await asyncio.wait(tasks)
         self.clear()
+        if self._tier is not None:
+            await self._tier.close_async()
 
     async def check_host(
         self,
@@ -225,147 +220,3 @@ class AsyncEngine(EngineBase):
         assert isinstance(check, Check)
         verdict = await self._finish(check, began)
         return Trace(verdict, tree(check.steps()))
-
-    def _forget_flights(self) -> None:
-        self._flights: dict[tuple[int, Question], _AsyncFlight] = {}
-
-    async def _finish(self, check: Check, began: int) -> Verdict:
-        """The driver: as Engine._finish, awaiting."""
-        end = began + self._nanoseconds
-        while check.question is not None:
-            answer = await self._ask(check.question, end)
-            if answer is None or monotonic_ns() >= end:
-                return check.expire()
-            self._take(check, answer)
-        return cast(Verdict, check.verdict)
-
-    async def _stream(self, job: BatchJob, missing: str) -> AsyncIterator[Any]:
-        import asyncio
-
-        if missing == "emit":
-            outcomes = iter(cast("Iterator[Any]", job.outcome()))
-            while (outcome := await asyncio.to_thread(next, outcomes, None)) is not None:
-                yield outcome
-            return
-        runs = job.runs()
-        while (run := await asyncio.to_thread(next, runs, None)) is not None:
-            yield (await self._settle(run)).result()
-
-    async def _settle(self, run: BatchRun) -> BatchRun:
-        """The driver of a batch: as Engine._settle, awaiting."""
-        import asyncio
-
-        questions = deque(await asyncio.to_thread(run.run))
-        pending: set[asyncio.Task[tuple[Question, Answer | None, int]]] = set()
-        try:
-            while run.waiting:
-                while questions and len(pending) < self._settings.concurrency:
-                    pending.add(asyncio.create_task(self._ask_timed(questions.popleft())))
-                done, pending = await asyncio.wait(pending, return_when=asyncio.FIRST_COMPLETED)
-                if pending and not questions:  # running a batch again has its price
-                    more, pending = await asyncio.wait(pending, timeout=0.005)
-                    done |= more
-                for task in done:
-                    question, answer, took = task.result()
-                    run.answer(question, answer, self._expiry(answer), took)
-                if not questions:
-                    questions.extend(await asyncio.to_thread(run.run))
-        finally:
-            for task in pending:
-                task.cancel()
-        return run
-
-    async def fetch(
-        self,
-        domains: Iterable[Text],
-        scope: Scope = Scope.SPF,
-        *,
-        ip4: bool = True,
-        ip6: bool = True,
-        explanations: bool = True,
-    ) -> Closure:
-        """As Engine.fetch."""
-        import asyncio
-
-        left: list[Closure] = []
-        for some in cut(domains, FETCHED_TOGETHER):
-            asked: set[Question] = set()
-            for _ in range(self._settings.limits.lookups + ROUNDS_MORE):
-                closure = self.closure(some, scope, ip4=ip4, ip6=ip6, explanations=explanations)
-                questions = [each for each in closure.questions if each not in asked]
-                if not questions:
-                    break
-                asked.update(questions)
-                size = self._settings.concurrency
-                for first in range(0, len(questions), size):
-                    asking = map(self._ask_timed, questions[first : first + size])
-                    for question, answer, _ in await asyncio.gather(*asking):
-                        self._keep(question, answer)
-            left.append(closure)
-        return Closure.union(left)
-
-    async def _ask_timed(self, question: Question) -> tuple[Question, Answer | None, int]:
-        began = monotonic_ns()
-        answer = await self._ask(question, began + self._nanoseconds)
-        return question, answer, monotonic_ns() - began
-
-    async def _ask(self, question: Question, end: int) -> Answer | None:
-        """The answer, asked once for all tasks that want it; None if the time is over."""
-        import asyncio
-
-        loop = asyncio.get_running_loop()
-        key = id(loop), question
-        while (left := end - monotonic_ns()) > 0:
-            flight = self._flights.get(key)
-            if flight is None:
-                task = loop.create_task(self._fly(question, left))
-                flight = self._flights[key] = _AsyncFlight(task, end)
-                task.add_done_callback(lambda done: self._land(key, done))
-            flight.waiting += 1
-            try:
-                done, _ = await asyncio.wait((flight.task,), timeout=left / 1e9)
-            finally:
-                flight.waiting -= 1
-                if not flight.waiting and not flight.task.done():
-                    self._land(key, flight.task)
-                    flight.task.cancel()
-            if not done:
-                break
-            if flight.task.cancelled():
-                return Answer(Status.ERROR, detail="the resolver was cancelled")
-            # A flight that began with less time than we have may have ended for lack of it.
-            if flight.end >= end or monotonic_ns() < flight.end:
-                return flight.task.result()
-        return None
-
-    def _land(self, key: tuple[int, Question], task: asyncio.Task[Answer]) -> None:
-        flight = self._flights.get(key)
-        if flight is not None and flight.task is task:
-            del self._flights[key]
-
-    async def _fly(self, question: Question, left: int) -> Answer:
-        import asyncio
-
-        self._asked += 1
-        resolver = self._the_resolver()
-        try:
-            if hasattr(resolver, "resolve_async"):
-                answer: Answer = await resolver.resolve_async(question, left / 1e9)
-            else:
-                answer = await asyncio.to_thread(resolver.resolve, question, left / 1e9)
-        except (KeyboardInterrupt, SystemExit, GeneratorExit, asyncio.CancelledError):
-            raise
-        except BaseException as error:  # noqa: BLE001 - a resolver may raise anything
-            answer = self._raised(error)
-        return self._count(answer)
-
-
-class _AsyncFlight:
-    """A question that a task is asking for one check or several, until end (in nanoseconds)."""
-
-    __slots__ = ("end", "task", "waiting")
-
-    def __init__(self, task: asyncio.Task[Answer], end: int) -> None:
-        self.task = task
-        self.end = end
-        self.waiting = 0

@@ -1,38 +1,31 @@
 """Engine: the driver that blocks. It hands a check to the core, and gets it what it asks for.
 
-What may live here: loops that wait. No rule of SPF is here: the core either gives a verdict or says
-which question is open (evaluate, or ask). Nothing starts when this is imported: no thread, no
-socket; the system's resolver is made when the first question needs it.
+What may live here: what callers see of it; the loops that wait are in asking.py. No rule of SPF is
+here: the core either gives a verdict or says which question is open (evaluate, or ask). Nothing
+starts when this is imported: no thread, no socket; the system's resolver is made when the first
+question needs it.
 """
 
 from __future__ import annotations
 
-import threading
 from time import monotonic_ns
-from typing import TYPE_CHECKING, Any, Self, cast
+from typing import TYPE_CHECKING, Any, Self
 
 from senderid_fast._core.checks import Check
 from senderid_fast._core.verdict import Verdict
+from senderid_fast.asking import AskingEngine
 from senderid_fast.engine_base import (
-    FETCHED_TOGETHER,
-    ROUNDS_MORE,
-    Closure,
     EngineBase,
     address_text,
     client_behind,
-    cut,
     scope_number,
 )
 from senderid_fast.errors import InputError
 from senderid_fast.messages import MessageVerdict, Relays
-from senderid_fast.questions import Answer, Question
 from senderid_fast.results import Scope
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator
-
-    from senderid_fast.askers import Askers
-    from senderid_fast.batch import Answers, BatchRun
+    from senderid_fast.batch import Answers
     from senderid_fast.engine_base import Address, Octets, Text
     from senderid_fast.settings import Settings
     from senderid_fast.tracing import Trace
@@ -40,17 +33,7 @@ if TYPE_CHECKING:
 __all__ = ["Engine", "engine_for"]
 
 
-class _Flight:
-    """A question that a thread is asking; others wait for it."""
-
-    __slots__ = ("answer", "done")
-
-    def __init__(self) -> None:
-        self.done = threading.Event()
-        self.answer: Answer | None = None
-
-
-class Engine(EngineBase):
+class Engine(AskingEngine):
     """Evaluates SPF policies. One engine may be shared by any number of threads.
 
         engine = Engine()                       # the system's resolver
@@ -77,8 +60,10 @@ class Engine(EngineBase):
         self.close()
 
     def close(self) -> None:
-        """Forget all answers. The engine may be used again."""
+        """Forget all answers, and close the cache if there is one. Both may be used again."""
         self.clear()
+        if self._tier is not None:
+            self._tier.close()
 
     def check_host(
         self,
@@ -269,143 +254,6 @@ class Engine(EngineBase):
         assert isinstance(check, Check)
         verdict = self._finish(check, began)
         return Trace(verdict, tree(check.steps()))
-
-    def _forget_flights(self) -> None:
-        self._flights: dict[Question, _Flight] = {}
-        self._lock = threading.Lock()
-
-    def _finish(self, check: Check, began: int | None = None) -> Verdict:
-        """The driver: ask what the check asks until it has its verdict or its time is over.
-
-        began  when the check began; None: now, as its turn comes after others, which may have got
-               what it wants
-        """
-        if began is None:
-            began = monotonic_ns()
-            check.begin_again(began)
-        end = began + self._nanoseconds
-        while check.question is not None:
-            answer = self._ask(check.question, end)
-            if answer is None or monotonic_ns() >= end:
-                return check.expire()
-            self._take(check, answer)
-        return cast(Verdict, check.verdict)
-
-    def _settle(self, run: BatchRun) -> BatchRun:
-        """The driver of a batch: as _finish, for all questions that are open."""
-        questions = run.run()
-        if not run.waiting:
-            return run
-        if hasattr(self._the_resolver(), "resolve_many"):
-            while run.waiting:
-                began = monotonic_ns()
-                answers = self._ask_many(questions)
-                took = monotonic_ns() - began
-                for question, answer in zip(questions, answers, strict=True):
-                    run.answer(question, answer, self._expiry(answer), took)
-                questions = run.run()
-            return run
-        with self._askers() as askers:
-            askers.add(questions)
-            while run.waiting:
-                for question, reply, took in askers.answered():
-                    run.answer(question, reply, self._expiry(reply), took)
-                askers.add(run.run())
-        return run
-
-    def fetch(
-        self,
-        domains: Iterable[Text],
-        scope: Scope = Scope.SPF,
-        *,
-        ip4: bool = True,
-        ip6: bool = True,
-        explanations: bool = True,
-    ) -> Closure:
-        """Ask all that checks of these domains can ask, before there is any message.
-
-        domains  any number: some thousands are looked at at a time, round by round
-        The closure that is left: terms that need a message, and questions whose answers could not
-        be kept (without a time to live, or for want of room).
-        """
-        left: list[Closure] = []
-        for some in cut(domains, FETCHED_TOGETHER):
-            asked: set[Question] = set()
-            for _ in range(self._settings.limits.lookups + ROUNDS_MORE):
-                closure = self.closure(some, scope, ip4=ip4, ip6=ip6, explanations=explanations)
-                questions = tuple(each for each in closure.questions if each not in asked)
-                if not questions:
-                    break
-                asked.update(questions)
-                for question, answer in self._ask_all(questions):
-                    self._keep(question, answer)
-            left.append(closure)
-        return Closure.union(left)
-
-    def _ask_all(self, questions: tuple[Question, ...]) -> Iterator[tuple[Question, Answer | None]]:
-        if hasattr(self._the_resolver(), "resolve_many"):
-            yield from zip(questions, self._ask_many(questions), strict=True)
-            return
-        left = len(questions)
-        with self._askers() as askers:
-            askers.add(questions)
-            while left:
-                for question, answer, _ in askers.answered():
-                    left -= 1
-                    yield question, answer
-
-    def _askers(self) -> Askers:
-        from senderid_fast.askers import Askers  # threads: only for those who ask much
-
-        return Askers(self._ask, self._nanoseconds, self._settings.concurrency)
-
-    def _ask_many(self, questions: tuple[Question, ...]) -> list[Answer]:
-        """The answers of a BulkResolver, in one call."""
-        self._asked += len(questions)
-        seconds = self._settings.limits.seconds
-        try:
-            answers = list(self._the_resolver().resolve_many(questions, seconds))
-        except (KeyboardInterrupt, SystemExit, GeneratorExit):
-            raise
-        except BaseException as error:  # noqa: BLE001 - a resolver may raise anything
-            answers = [self._raised(error)] * len(questions)
-        if len(answers) != len(questions):
-            wrong = ValueError(f"{len(answers)} answers to {len(questions)} questions")
-            answers = [self._raised(wrong)] * len(questions)
-        return [self._count(answer) for answer in answers]
-
-    def _ask(self, question: Question, end: int) -> Answer | None:
-        """The answer, asked once for all threads that want it; None if the time is over."""
-        while (left := end - monotonic_ns()) > 0:
-            with self._lock:
-                flight = self._flights.get(question)
-                if flight is None:
-                    mine = self._flights[question] = _Flight()
-            if flight is None:
-                return self._fly(mine, question, left, end)
-            # A flight may end without an answer: its thread was interrupted, or had less time left
-            # than we have. Then the question is ours.
-            if flight.done.wait(left / 1e9) and flight.answer is not None:
-                return flight.answer
-        return None
-
-    def _fly(self, flight: _Flight, question: Question, left: int, end: int) -> Answer:
-        try:
-            self._asked += 1
-            try:
-                answer: Answer = self._the_resolver().resolve(question, left / 1e9)
-            except (KeyboardInterrupt, SystemExit, GeneratorExit):
-                raise
-            except BaseException as error:  # noqa: BLE001 - a resolver may raise anything
-                answer = self._raised(error)
-            answer = self._count(answer)
-            if monotonic_ns() < end:
-                flight.answer = answer
-            return answer
-        finally:
-            with self._lock:
-                self._flights.pop(question, None)
-            flight.done.set()
 
 
 # The engines that settings were last asked for in this process, the oldest first. Without a lock: a

@@ -17,6 +17,7 @@ from senderid_fast._core.answers import AnswerStore
 from senderid_fast._core.checks import Check, Evaluator
 from senderid_fast._core.closures import closure as core_closure
 from senderid_fast._core.pra import header_fields
+from senderid_fast.cache.base import AnswerLeft
 from senderid_fast.errors import InputError
 from senderid_fast.identities import a_labels
 from senderid_fast.questions import Answer, Question, Status
@@ -28,6 +29,8 @@ if TYPE_CHECKING:
 
     from senderid_fast.answersets.answerset import AnswerSet
     from senderid_fast.batch import BatchJob
+    from senderid_fast.cache.base import Cache
+    from senderid_fast.cache.tier import CacheTier
     from senderid_fast.messages import Client, Relays
     from senderid_fast.resolver.base import AsyncResolver, Resolver
     from senderid_fast.settings import Limits, Settings
@@ -153,6 +156,7 @@ class EngineBase(ABC):
         plain_for_pra: bool = True,
         policy_tables: bool = True,
         concurrency: int = 64,
+        cache: Cache | None = None,
     ) -> None:
         from senderid_fast.settings import Limits, Settings
 
@@ -168,6 +172,7 @@ class EngineBase(ABC):
                 plain_for_pra=plain_for_pra,
                 policy_tables=policy_tables,
                 concurrency=concurrency,
+                cache=cache,
             )
         )
 
@@ -202,6 +207,12 @@ class EngineBase(ABC):
         self._nanoseconds = int(limits.seconds * 1e9)
         self._failure_ttl = int(settings.failure_ttl * 1e9)
         self._resolver = settings.resolver
+        self._tier: CacheTier | None = None
+        if settings.cache is not None:
+            from senderid_fast.cache.tier import CacheTier
+
+            cache = cast("Cache", settings.cache)
+            self._tier = CacheTier(cache, settings.max_ttl, settings.failure_ttl)
         self._asked = 0
         self._failed = 0
         self._forget_flights()
@@ -216,6 +227,8 @@ class EngineBase(ABC):
 
     def _after_fork(self) -> None:
         self._store.after_fork()
+        if self._tier is not None:
+            self._tier.after_fork()
         self._forget_flights()
 
     def __reduce__(self) -> tuple[Any, ...]:
@@ -260,8 +273,11 @@ class EngineBase(ABC):
         return Closure.union(map(of, domains))
 
     def statistics(self) -> dict[str, int]:
-        """Counts since the engine was made: the store's, questions asked, and those that failed."""
-        return {**self._store.statistics(), "asked": self._asked, "failed": self._failed}
+        """Counts since the engine was made: the store's, questions that the resolver was asked, and
+        those that failed; with a cache, its cache_hits, cache_misses, cache_dropped and
+        cache_failures."""
+        counts = {**self._store.statistics(), "asked": self._asked, "failed": self._failed}
+        return counts if self._tier is None else counts | self._tier.statistics()
 
     def clear(self) -> None:
         """Forget every answer. Checks under way keep those they fetched."""
@@ -321,6 +337,9 @@ class EngineBase(ABC):
         settings = self._settings
         now = monotonic_ns()
         self._evaluator.epoch = time_ns() - now  # the clock may have been set
+        if type(answer) is AnswerLeft:
+            expires = now + answer.ttl * 1_000_000_000
+            return now, expires, min(expires, now + self._failure_ttl)
         try:
             ttl = min(max(float(cast(Answer, answer).ttl), settings.min_ttl), settings.max_ttl)
             expires = now + int(ttl * 1e9)

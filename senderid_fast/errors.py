@@ -8,6 +8,7 @@ to parse, a zone file). What a stranger publishes or sends never raises: it beco
 from __future__ import annotations
 
 __all__ = [
+    "CacheError",
     "FileError",
     "InputError",
     "MissingExtraError",
@@ -123,6 +124,22 @@ class ZoneError(FileError):
 
 class RowsError(FileError):
     """A file of rows, of answers, or a log cannot be read, written or resumed."""
+
+
+class CacheError(SenderIDError):
+    """A shared cache cannot be reached or used. Checks never raise it: they ask DNS.
+
+    cache    its path, or its address without the password
+    problem  one sentence that says what is wrong
+    """
+
+    def __init__(self, cache: str, problem: str) -> None:
+        super().__init__(f"{cache}: {problem}")
+        self.cache = cache
+        self.problem = problem
+
+    def __reduce__(self) -> tuple[type[CacheError], tuple[str, str]]:
+        return type(self), (self.cache, self.problem)
 
 
 class MissingExtraError(SenderIDError, ImportError):

@@ -347,7 +347,8 @@ def _lists(column: Any) -> Any:
 
 
 def _is_address(record: bytes, colon: bool) -> bool:
-    if len(record) > 45 or (b":" in record) is not colon:
+    # A zone after "%" is of an address on a link, never of one in DNS (RFC 4007 11).
+    if len(record) > 45 or (b":" in record) is not colon or b"%" in record:
         return False
     return record.isascii() and parse_address(record.decode("ascii")) is not None
 

@@ -32,7 +32,7 @@ from senderid_fast.errors import InputError, RowsError, SenderIDError
 if TYPE_CHECKING:
     import pyarrow as pa
 
-__all__ = ["read", "write"]
+__all__ = ["json_line", "read", "write"]
 
 _IPC = (".arrow", ".arrows", ".feather")
 _JSON = (".jsonl", ".json", ".ndjson")
@@ -249,10 +249,11 @@ def _write(table: pa.Table, path: Path, kind: str, packed: str | None) -> None:
     else:
         with pa.output_stream(str(path), compression=packed) as stream:
             for batch in table.to_batches(max_chunksize=BATCH_ROWS):
-                stream.write(b"".join(_json_line(row) for row in batch.to_pylist()))
+                stream.write(b"".join(json_line(row) for row in batch.to_pylist()))
 
 
-def _json_line(row: dict[str, Any]) -> bytes:
+def json_line(row: dict[str, Any]) -> bytes:
+    """One line of JSON of a row, with its newline. The row is changed."""
     import json
 
     moment = row["fetched_at"]

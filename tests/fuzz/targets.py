@@ -7,6 +7,7 @@ from collections.abc import Callable
 from fuzz.target_answers import answers
 from fuzz.target_batches import batches
 from fuzz.target_checks import checks
+from fuzz.target_codec import codec
 from fuzz.target_headers import headers
 from fuzz.target_macros import macros
 from fuzz.target_receiver import receiver
@@ -20,6 +21,7 @@ TARGETS: dict[str, Callable[[bytes], None]] = {
     "checks": checks,
     "batches": batches,
     "answers": answers,
+    "codec": codec,
     "headers": headers,
     "receiver": receiver,
 }

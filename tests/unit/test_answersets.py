@@ -200,6 +200,7 @@ BAD = [
     ("records", {"type": "A", "records": [b""]}, "is no IPv4 address"),
     ("records", {"type": "AAAA", "records": [b"192.0.2.1"]}, "is no IPv6 address"),
     ("records", {"type": "AAAA", "records": [b"\xff:"]}, "is no IPv6 address"),
+    ("records", {"type": "AAAA", "records": [b"fe80::1%eth0"]}, "is no IPv6 address"),
     ("records", {"type": "MX", "records": [b"mx.example"]}, "is no MX record"),
     ("records", {"type": "MX", "records": [b"65536 mx.example"]}, "is no MX record"),
     ("records", {"type": "MX", "records": [b"10 "]}, "is no MX record"),

@@ -25,6 +25,7 @@ DOCUMENTS = [
     ROOT / "docs" / "replay.md",
     ROOT / "docs" / "batch-command.md",
     ROOT / "docs" / "logs.md",
+    ROOT / "docs" / "cache.md",
     ROOT / "examples" / "README.md",
 ]
 BLOCK = re.compile(r"(?<=^```console\n).*?(?=^```$)", re.MULTILINE | re.DOTALL)
@@ -64,6 +65,7 @@ def filled(block: str) -> str:
 @pytest.mark.parametrize("path", DOCUMENTS, ids=lambda path: str(path.name))
 def test_outputs(path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.chdir(ROOT)
+    Path(".cache").mkdir(exist_ok=True)
     blocks = BLOCK.findall(path.read_text("utf-8"))
     assert blocks
     for block in blocks:

@@ -1,4 +1,4 @@
-"""What README and docs/batch.md show of Python is run, and gives what it says."""
+"""What README, docs/batch.md and docs/cache.md show of Python is run, and gives what it says."""
 
 from __future__ import annotations
 
@@ -10,7 +10,9 @@ import pytest
 ROOT = Path(__file__).parents[2]
 
 
-@pytest.mark.parametrize(("page", "least"), [("README.md", 10), ("docs/batch.md", 8)])
+@pytest.mark.parametrize(
+    ("page", "least"), [("README.md", 10), ("docs/batch.md", 8), ("docs/cache.md", 6)]
+)
 def test_the_examples(page: str, least: int) -> None:
     text = (ROOT / page).read_text("utf-8")
     examples = doctest.DocTestParser().get_doctest(text, {}, page, page, 0)

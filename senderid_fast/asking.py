@@ -1,0 +1,187 @@
+"""AskingEngine: how an Engine gets answers: from its cache, then from its resolver, in threads.
+
+What may live here: loops that wait for answers. Which question is open is said by the core; what
+the caller sees is in engine.py.
+"""
+
+from __future__ import annotations
+
+from time import monotonic_ns
+from typing import TYPE_CHECKING, cast
+
+from senderid_fast.askers import Askers
+from senderid_fast.engine_base import FETCHED_TOGETHER, ROUNDS_MORE, Closure, EngineBase, cut
+from senderid_fast.flights import Flights
+from senderid_fast.questions import Answer, Question
+from senderid_fast.results import Scope
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Iterator
+
+    from senderid_fast._core.checks import Check
+    from senderid_fast._core.verdict import Verdict
+    from senderid_fast.batch import BatchRun
+    from senderid_fast.engine_base import Text
+
+__all__ = ["AskingEngine"]
+
+
+class AskingEngine(EngineBase):
+    """The part of Engine that waits."""
+
+    def _forget_flights(self) -> None:
+        self._flights = Flights()
+
+    def _finish(self, check: Check, began: int | None = None) -> Verdict:
+        """The driver: ask what the check asks until it has its verdict or its time is over.
+
+        began  when the check began; None: now, as its turn comes after others, which may have got
+               what it wants
+        """
+        if began is None:
+            began = monotonic_ns()
+            check.begin_again(began)
+        end = began + self._nanoseconds
+        while check.question is not None:
+            answer = self._ask(check.question, end)
+            if answer is None or monotonic_ns() >= end:
+                return check.expire()
+            self._take(check, answer)
+        return cast("Verdict", check.verdict)
+
+    def _settle(self, run: BatchRun) -> BatchRun:
+        """The driver of a batch: as _finish, for all questions that are open; the cache is asked
+        for them together."""
+        questions = self._past_cache(run, run.run())
+        if not run.waiting:
+            return run
+        if hasattr(self._the_resolver(), "resolve_many"):
+            while run.waiting:
+                began = monotonic_ns()
+                answers = self._ask_many(questions)
+                took = monotonic_ns() - began
+                for question, answer in zip(questions, answers, strict=True):
+                    run.answer(question, answer, self._expiry(answer), took)
+                questions = self._past_cache(run, run.run())
+            return run
+        with self._askers() as askers:
+            askers.add(questions)
+            while run.waiting:
+                for question, reply, took in askers.answered():
+                    run.answer(question, reply, self._expiry(reply), took)
+                askers.add(self._past_cache(run, run.run()))
+        return run
+
+    def _past_cache(self, run: BatchRun, questions: tuple[Question, ...]) -> tuple[Question, ...]:
+        """The questions that are left when the cache has answered what it can, round by round."""
+        if self._tier is None:
+            return questions
+        left: list[Question] = []
+        while questions:
+            began = monotonic_ns()
+            found = self._tier.find(questions, self._nanoseconds / 1e9)
+            took = monotonic_ns() - began
+            for question, answer in found.items():
+                run.answer(question, answer, self._expiry(answer), took)
+            left += [question for question in questions if question not in found]
+            questions = run.run() if found else ()
+        return tuple(left)
+
+    def fetch(
+        self,
+        domains: Iterable[Text],
+        scope: Scope = Scope.SPF,
+        *,
+        ip4: bool = True,
+        ip6: bool = True,
+        explanations: bool = True,
+    ) -> Closure:
+        """Ask all that checks of these domains can ask, before there is any message.
+
+        domains  any number: some thousands are looked at at a time, round by round
+        The closure that is left: terms that need a message, and questions whose answers could not
+        be kept (without a time to live, or for want of room).
+        """
+        left: list[Closure] = []
+        for some in cut(domains, FETCHED_TOGETHER):
+            asked: set[Question] = set()
+            for _ in range(self._settings.limits.lookups + ROUNDS_MORE):
+                closure = self.closure(some, scope, ip4=ip4, ip6=ip6, explanations=explanations)
+                questions = tuple(each for each in closure.questions if each not in asked)
+                if not questions:
+                    break
+                asked.update(questions)
+                for question, answer in self._ask_all(questions):
+                    self._keep(question, answer)
+            left.append(closure)
+        return Closure.union(left)
+
+    def _ask_all(self, questions: tuple[Question, ...]) -> Iterator[tuple[Question, Answer | None]]:
+        if self._tier is not None:
+            found = self._tier.find(questions, self._nanoseconds / 1e9)
+            yield from found.items()
+            questions = tuple(question for question in questions if question not in found)
+        if hasattr(self._the_resolver(), "resolve_many"):
+            yield from zip(questions, self._ask_many(questions), strict=True)
+            return
+        left = len(questions)
+        with self._askers() as askers:
+            askers.add(questions)
+            while left:
+                for question, answer, _ in askers.answered():
+                    left -= 1
+                    yield question, answer
+
+    def _askers(self) -> Askers:
+        from senderid_fast.askers import Askers  # threads: only for those who ask much
+
+        return Askers(self._ask_resolver, self._nanoseconds, self._settings.concurrency)
+
+    def _ask_many(self, questions: tuple[Question, ...]) -> list[Answer]:
+        """The answers of a BulkResolver, in one call."""
+        if not questions:
+            return []
+        self._asked += len(questions)
+        seconds = self._settings.limits.seconds
+        try:
+            answers = list(self._the_resolver().resolve_many(questions, seconds))
+        except (KeyboardInterrupt, SystemExit, GeneratorExit):
+            raise
+        except BaseException as error:  # noqa: BLE001 - a resolver may raise anything
+            answers = [self._raised(error)] * len(questions)
+        if len(answers) != len(questions):
+            wrong = ValueError(f"{len(answers)} answers to {len(questions)} questions")
+            answers = [self._raised(wrong)] * len(questions)
+        answers = [self._count(answer) for answer in answers]
+        if self._tier is not None:
+            self._tier.keep(zip(questions, answers, strict=True))
+        return answers
+
+    def _ask(self, question: Question, end: int) -> Answer | None:
+        """The answer, asked once for all threads that want it; None if the time is over."""
+        return self._flights.ask(question, end, self._answer)
+
+    def _ask_resolver(self, question: Question, end: int) -> Answer | None:
+        """As _ask(), of what the cache has been asked for before."""
+        return self._flights.ask(question, end, self._resolve)
+
+    def _answer(self, question: Question, end: int) -> Answer:
+        if self._tier is not None:
+            found = self._tier.find((question,), (end - monotonic_ns()) / 1e9)
+            if found:
+                return found[question]
+        return self._resolve(question, end)
+
+    def _resolve(self, question: Question, end: int) -> Answer:
+        self._asked += 1
+        try:
+            left = max(end - monotonic_ns(), 0)
+            answer: Answer = self._the_resolver().resolve(question, left / 1e9)
+        except (KeyboardInterrupt, SystemExit, GeneratorExit):
+            raise
+        except BaseException as error:  # noqa: BLE001 - a resolver may raise anything
+            answer = self._raised(error)
+        answer = self._count(answer)
+        if self._tier is not None and monotonic_ns() < end:
+            self._tier.keep(((question, answer),))
+        return answer
