@@ -18,7 +18,8 @@ import dns.rdatatype
 import dns.rrset
 
 from senderid_fast.questions import Answer, Question, RRType, Status
-from senderid_fast.resolver.messages import Chain, Failure, make_query, read_reply, text_to_name
+from senderid_fast.resolver.failures import Failure
+from senderid_fast.resolver.messages import Chain, make_query, read_reply, text_to_name
 
 __all__ = ["agrees", "dnspython_reads", "message", "mutated", "question_of"]
 
