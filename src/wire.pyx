@@ -314,19 +314,19 @@ cdef int question_name(str name, uint8_t *out):
     return wire_name(<const uint8_t *><const char *>text, len(text), out)
 
 
-def write_query(str name not None, int rrtype, int id):
+def write_query(str name not None, int rrtype, int query_id):
     """The octets of a query with this id (0 to 65,535), or None if the name is no DNS name."""
     cdef uint8_t[WIRE_NAME_BUFFER] octets
     cdef uint8_t[QUERY_BUFFER] out
     cdef int length = question_name(name, octets)
-    if not 0 <= id <= 0xFFFF or not 0 < rrtype <= 0xFFFF:
+    if not 0 <= query_id <= 0xFFFF or not 0 < rrtype <= 0xFFFF:
         raise ValueError("an id and a type have 16 bits")
     if length == 0:
         return None
-    return (<char *>out)[:query_write(octets, length, rrtype, id, out)]
+    return (<char *>out)[:query_write(octets, length, rrtype, query_id, out)]
 
 
-def read_answer(bytes octets not None, str name not None, int rrtype, int id):
+def read_answer(bytes octets not None, str name not None, int rrtype, int query_id):
     """What octets say to the query with this id for this question.
 
     An Answer; or a word: "stray" (no answer to it), "odd" (not read here), "truncated", "servfail",
@@ -339,7 +339,7 @@ def read_answer(bytes octets not None, str name not None, int rrtype, int id):
     cdef Outcome outcome
     if length == 0:
         return "stray"
-    outcome = answer_read(at, len(octets), asked, length, rrtype, id, &reading)
+    outcome = answer_read(at, len(octets), asked, length, rrtype, query_id, &reading)
     if outcome < READ_OK:
         return WORDS[outcome]
     return answer_object(at, &reading, outcome)

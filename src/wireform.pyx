@@ -148,7 +148,8 @@ cdef bint options_are_good(const uint8_t *at, size_t length) noexcept nogil:
     return True
 
 
-cdef bint resources_read(const uint8_t *octets, size_t length, size_t at, Reading *reading, int *rcode) noexcept nogil:
+cdef bint resources_read(const uint8_t *octets, size_t length, size_t at, Reading *reading,
+                         int *rcode) noexcept nogil:
     """Find all resource records, to the last octet, and check their form. rcode: RFC 6891 6.1.3."""
     cdef uint8_t[WIRE_NAME_BUFFER] name
     cdef Resource *resource

@@ -38,4 +38,5 @@ cdef inline uint32_t four(const uint8_t *at) noexcept nogil:
 cdef uint32_t time_to_live(const uint8_t *at) noexcept nogil
 cdef int wire_name(const uint8_t *text, size_t length, uint8_t *out) noexcept nogil
 cdef int name_read(const uint8_t *octets, size_t end, size_t at, uint8_t *out, size_t *after) noexcept nogil
-cdef bint resources_read(const uint8_t *octets, size_t length, size_t at, Reading *reading, int *rcode) noexcept nogil
+cdef bint resources_read(const uint8_t *octets, size_t length, size_t at, Reading *reading,
+                         int *rcode) noexcept nogil

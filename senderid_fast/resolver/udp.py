@@ -1,7 +1,7 @@
 """UdpResolver: asks named DNS servers many questions at once, by a compiled path of its own.
 
 What may live here: the options, and the ways in. Sockets are in udp_exchange.py, the state of a
-process in udp_home.py, and what is accepted as an answer in the core (src/flights.pyx, src/wire.pyx).
+process in udp_home.py; what is accepted as an answer is in the core (src/flights.pyx, wire.pyx).
 """
 
 from __future__ import annotations
@@ -33,14 +33,15 @@ class UdpResolver:
     sockets      to each server, for each thread that asks and for each event loop: 1 to 64; a query
                  goes out by one of them at random, and each is renewed every ten seconds
     in_flight    queries under way at once, for each thread that asks and for each event loop: at
-                 most 8,192. More than a server has room for are lost and asked again
+                 most 8,192. More than a server has room for are lost, and asked again when their
+                 time is over; the receive buffer of Linux has room for some 250
     rate         queries a second in this process at most; None: no limit
     strategy     which server is asked first: "first": the first that answers; "in-turn": each in
                  turn; "hash": one by the name, so that each server keeps other names
 
-    A question that several threads, or several tasks of a loop, have at the same time is asked once.
-    A server that stays silent is avoided for five seconds. Truncated answers are asked for again
-    over TCP, and odd ones are read by dnspython, as in SystemResolver. docs/dns.md says more.
+    A question that several threads, or several tasks of a loop, have at the same time is asked
+    once. A server that stays silent is avoided for five seconds. Truncated answers are asked for
+    again over TCP, and odd ones are read by dnspython, as in SystemResolver. docs/dns.md says more.
 
     One object serves any number of threads, tasks and forked processes; it is hashed, compared and
     pickled by its settings. Raises InputError, which names the option.
@@ -55,7 +56,7 @@ class UdpResolver:
         try_seconds: float = 1.0,
         tries: int = 3,
         sockets: int = 4,
-        in_flight: int = 256,
+        in_flight: int = 128,
         rate: float | None = None,
         strategy: str = "first",
     ) -> None:

@@ -1,7 +1,7 @@
 """The blocking way through a UdpResolver: any number of questions, until all have answers.
 
-What may live here: which questions of a call are asked by its own thread, which are waited for because
-another thread asks them already, and how the answers come together.
+What may live here: which questions of a call are asked by its own thread, which are waited for
+because another thread asks them already, and how the answers come together.
 """
 
 from __future__ import annotations
@@ -10,7 +10,8 @@ import threading
 from collections.abc import Sequence
 from time import monotonic_ns
 
-from senderid_fast._core.flights import Query, question_key
+from senderid_fast._core.flights import question_key
+from senderid_fast._core.queries import Query
 from senderid_fast.askers import Askers
 from senderid_fast.questions import Answer, Question
 from senderid_fast.resolver.failures import NO_TIME

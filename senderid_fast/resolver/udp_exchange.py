@@ -13,7 +13,8 @@ from collections.abc import Callable
 from time import monotonic_ns
 
 from senderid_fast._core.datagrams import Datagrams, wait
-from senderid_fast._core.flights import Flights, Port, Servers
+from senderid_fast._core.flights import Flights
+from senderid_fast._core.queries import Port, Servers
 from senderid_fast.resolver.pace import Pace
 from senderid_fast.resolver.servers import Server
 
@@ -103,7 +104,7 @@ class Exchange:
                 self.arrived(ports[number], now)
 
     def launch(self, now: int) -> int:
-        """Send what may be sent. Nanoseconds after which more may be, if that is all it waits for."""
+        """Send what may be sent. Nanoseconds after which more may be, if it waits for that."""
         flights = self.flights
         room = min(flights.room, flights.waiting)
         if room <= 0:

@@ -12,7 +12,7 @@ from collections import Counter
 from collections.abc import Callable
 from typing import NamedTuple
 
-from senderid_fast._core.flights import Port, Query, Servers
+from senderid_fast._core.queries import Port, Query, Servers
 from senderid_fast.questions import Answer, Status
 from senderid_fast.resolver.failures import Failure, failure_answer
 from senderid_fast.resolver.pace import Pace
@@ -23,6 +23,7 @@ from senderid_fast.resolver.udp_exchange import Exchange
 __all__ = ["STRATEGIES", "Home", "UdpSettings"]
 
 STRATEGIES = ("first", "in-turn", "hash")
+COUNTED = ("sent", "answered", "retried", "timed_out", "truncated", "odd", "late", "forged")
 IDLE_MOST = 8  # exchanges that are kept for the next thread that asks
 
 
@@ -51,7 +52,7 @@ class Home:
         self._pace = None if settings.rate is None else Pace(settings.rate)
         self._idle: list[Exchange] = []
         self._all: list[Exchange] = []
-        self._before: Counter[str] = Counter()  # of exchanges that are gone
+        self._before = Counter(dict.fromkeys(COUNTED, 0))  # of exchanges that are gone
 
     def new_exchange(
         self,

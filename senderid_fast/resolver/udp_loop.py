@@ -10,7 +10,8 @@ import asyncio
 from time import monotonic_ns
 from typing import Any
 
-from senderid_fast._core.flights import Port, Query, question_key
+from senderid_fast._core.flights import question_key
+from senderid_fast._core.queries import Port, Query
 from senderid_fast.questions import Answer, Question
 from senderid_fast.resolver.failures import NO_TIME
 from senderid_fast.resolver.udp_home import Home

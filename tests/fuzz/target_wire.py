@@ -7,13 +7,14 @@ from __future__ import annotations
 
 import dns.message
 import dns.rdatatype
+from support.wire import agrees, dnspython_reads, question_of
 
 from senderid_fast._core.datagrams import Datagrams
-from senderid_fast._core.flights import Flights, Port, Servers, question_key
+from senderid_fast._core.flights import Flights, question_key
+from senderid_fast._core.queries import Port, Servers
 from senderid_fast._core.wire import read_answer, write_query
 from senderid_fast.questions import Answer, Question, RRType
 from senderid_fast.resolver.messages import text_to_name
-from support.wire import agrees, dnspython_reads, question_of
 
 __all__ = ["wire"]
 

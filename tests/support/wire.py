@@ -1,4 +1,4 @@
-"""DNS messages for tests of the compiled codec: made at random, changed at random, read by dnspython.
+"""DNS messages for tests of the compiled codec: made and changed at random, read by dnspython.
 
 What may live here: what makes such messages, and resolver/messages.py's reading of them, which is
 what the compiled one is held to.
@@ -26,13 +26,16 @@ __all__ = ["agrees", "dnspython_reads", "message", "mutated", "question_of"]
 NAMES = [
     dns.name.Name([*labels, b""])
     for labels in (
-        [b"a", b"example"], [b"B", b"a", b"example"], [b"c", b"EXAMPLE"], [b"d", b"test"], [b"test"],
-        [b"example"], [], [b"x" * 63, b"y" * 63, b"z" * 63, b"w" * 61], [b"\xff.\x00", b"example"],
-        [b"_spf", b"a", b"example"], [b"a\xc3\xa9", b"test"], [b"a.b", b"test"], [b"a", b"b", b"test"],
+        [b"a", b"example"], [b"B", b"a", b"example"], [b"c", b"EXAMPLE"], [b"d", b"test"],
+        [b"test"], [b"example"], [], [b"x" * 63, b"y" * 63, b"z" * 63, b"w" * 61],
+        [b"\xff.\x00", b"example"], [b"_spf", b"a", b"example"], [b"a\xc3\xa9", b"test"],
+        [b"a.b", b"test"], [b"a", b"b", b"test"],
     )
 ]  # fmt: skip
-ADDRESSES = ("2001:db8::1", "::ffff:192.0.2.1", "::192.0.2.1", "::1", "::", "1:0:0:2:0:0:0:3", "::2:1",
-             "0:1::", "::ffff:0:0", "64:ff9b::1.2.3.4")  # fmt: skip
+ADDRESSES = (
+    "2001:db8::1", "::ffff:192.0.2.1", "::192.0.2.1", "::1", "::", "1:0:0:2:0:0:0:3", "::2:1",
+    "0:1::", "::ffff:0:0", "64:ff9b::1.2.3.4",
+)  # fmt: skip
 RARE = (
     "NS", "SOA", "SRV", "DNAME", "RRSIG", "HINFO", "TYPE999",
 )  # fmt: skip
@@ -81,7 +84,9 @@ def message(choose: random.Random, *, rare: bool = True) -> tuple[Question, int,
     rare  types and codes that the compiled codec leaves to dnspython occur too
     """
     rrtype = choose.choice(list(RRType))
-    asked = choose.choice([name for name in NAMES if len(name.labels) > 1 and name is not NAMES[8]])
+    asked = choose.choice(
+        [name for name in NAMES if len(name.labels) > 1 and b"\x00" not in b"".join(name.labels)]
+    )
     if any(b"." in label for label in asked.labels):
         asked = NAMES[0]
     text = b".".join(asked.labels[:-1]).lower().decode("latin-1")
@@ -156,7 +161,7 @@ def question_of(octets: bytes) -> Question | None:
 
 
 def dnspython_reads(octets: bytes, question: Question, query_id: int) -> Answer | Failure | str:
-    """As resolver/lookup.py and resolver/messages.py read a datagram; a word for what is no reading."""
+    """As resolver/lookup.py and messages.py read a datagram; a word for what is no reading."""
     try:
         chain = Chain(text_to_name(question.name))
     except ValueError:

@@ -1,10 +1,11 @@
-# Queries under way: ids, tries, servers. No input or output, no clock.
-from libc.stdint cimport int64_t, uint8_t, uint32_t, uint64_t
+# Servers, ports, queries and lines of them. No input or output, no clock.
+from libc.stdint cimport int64_t, uint8_t, uint32_t
 
 from senderid_fast._core.wireform cimport WIRE_NAME_BUFFER
 
 cdef enum:
     SERVERS_MOST = 16
+    ONE = 1                   # the bit of server 0
 
 cdef class Servers:
     cdef readonly int count
@@ -18,6 +19,7 @@ cdef class Servers:
     cdef bint is_good(self, int server, int64_t now) noexcept
     cdef void answered(self, int server, int64_t now) noexcept
     cdef void was_silent(self, int server, int64_t sent, int64_t now) noexcept
+    cdef void broke(self, int server, int64_t now) noexcept
     cdef int choose(self, Query query, int rounds, int64_t now) noexcept
 
 cdef class Port:
