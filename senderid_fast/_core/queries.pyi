@@ -28,6 +28,9 @@ class Port:
     def born(self) -> int: ...
 
 @final
+class Line: ...
+
+@final
 class Query:
     answer: Answer | None
     waiters: Any
