@@ -110,7 +110,7 @@ cdef extern from *:
     const int EINTR
 
 cdef enum:
-    FILES_MOST = 1024
+    FILES_MOST = 4096
 
 
 cdef int error_raise(int number) except -1:

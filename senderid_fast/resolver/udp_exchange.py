@@ -72,6 +72,14 @@ class Exchange:
         flights = self.flights
         return flights.under_way > 0 or flights.waiting > 0
 
+    def abandon(self) -> None:
+        """In a forked child: close its copies of the sockets, and tell nobody.
+
+        An event loop's list of sockets (epoll) is its parent's too: it must stay as it is.
+        """
+        self._closed = None
+        self.close()
+
     def close(self) -> None:
         """Close all sockets."""
         ports = [*self._worn, *(port for some in self._ports for port in some if port is not None)]

@@ -106,10 +106,16 @@ class Home:
             self.drop(exchange)
 
     def abandon(self) -> None:
-        """In a forked child: close its copies of all sockets. The lock may be held by a thread that
-        is not here, so it is not taken."""
+        """Close all sockets: nobody will ask any more, or this is a forked child with copies of them.
+
+        The lock may be held by a thread that is not in the child, so it is not taken.
+        """
+        here = self.process == os.getpid()
         for exchange in self._all:
-            exchange.close()
+            if here:
+                exchange.close()
+            else:
+                exchange.abandon()
 
     def counts(self) -> dict[str, int]:
         """What all exchanges counted."""

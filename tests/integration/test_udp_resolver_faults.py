@@ -19,6 +19,7 @@ from support.scripted import forked
 
 from senderid_fast.questions import Answer, Question, RRType, Status
 from senderid_fast.resolver import UdpResolver
+from senderid_fast.resolver.udp_exchange import Exchange
 
 QUESTION = Question("name.example", RRType.TXT)
 GOOD = Answer(Status.OK, (b"v=spf1 ip4:192.0.2.1 -all",), 300)
@@ -279,6 +280,46 @@ def test_cancelled_task_is_cancelled(dead_server: Any) -> None:
             await task
 
     asyncio.run(run())
+
+
+def test_interrupted_call_leaves_nothing_behind(
+    faulty_server: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    server = faulty_server({"*": "late"})
+    resolver = UdpResolver([server.address], try_seconds=5)
+    true_step = Exchange.step
+    found: list[Answer] = []
+    other = threading.Thread(target=lambda: found.append(resolver.resolve(QUESTION, 10.0)))
+
+    def step(exchange: Exchange, end: int) -> None:
+        if threading.current_thread() is other:
+            true_step(exchange, end)
+            return
+        other.start()  # it waits for the question that is asked here
+        time.sleep(0.2)
+        raise KeyboardInterrupt
+
+    with monkeypatch.context() as patched:
+        patched.setattr(Exchange, "step", step)
+        with pytest.raises(KeyboardInterrupt):
+            resolver.resolve(QUESTION, 10.0)
+        other.join()
+    assert found == [GOOD]
+    assert resolver.resolve(QUESTION, 10.0) == GOOD
+
+
+def test_fork_leaves_the_loop_of_the_parent_alone(faulty_server: Any) -> None:
+    server = faulty_server({"*": "good"})
+    resolver = UdpResolver([server.address], try_seconds=5, sockets=1)
+
+    async def run() -> None:
+        assert await resolver.resolve_async(QUESTION, 10.0) == GOOD
+        assert forked(lambda: resolver.resolve(QUESTION, 10.0) == GOOD)
+        for question in numbered(3):
+            assert await resolver.resolve_async(question, 10.0) == GOOD
+
+    asyncio.run(run())
+    assert resolver.statistics()["timed_out"] == 0
 
 
 def test_loops_come_and_go(faulty_server: Any) -> None:
