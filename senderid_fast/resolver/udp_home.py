@@ -106,7 +106,7 @@ class Home:
             self.drop(exchange)
 
     def abandon(self) -> None:
-        """Close all sockets: nobody will ask any more, or this is a forked child with copies of them.
+        """Close all sockets: nobody will ask any more, or this is a forked child with copies.
 
         The lock may be held by a thread that is not in the child, so it is not taken.
         """

@@ -25,10 +25,13 @@ def exchange_of(home: Home, loop: asyncio.AbstractEventLoop) -> LoopExchange:
     if isinstance(found, LoopExchange) and found.loop is loop:
         return found
     for other in [*home.loops.values()]:
-        if isinstance(other, LoopExchange) and other.loop.is_closed():
-            # Of two loops that see this at once, one gets it.
-            if home.loops.pop(id(other.loop), None) is other:
-                home.drop(other.exchange)
+        # Of two loops that see this at once, one gets it.
+        if (
+            isinstance(other, LoopExchange)
+            and other.loop.is_closed()
+            and home.loops.pop(id(other.loop), None) is other
+        ):
+            home.drop(other.exchange)
     found = home.loops.pop(id(loop), None)  # a new loop where another one was in memory
     if isinstance(found, LoopExchange):
         home.drop(found.exchange)
