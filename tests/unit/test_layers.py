@@ -83,12 +83,11 @@ ALLOWED: dict[str, set[str]] = {
     "__init__": {"*"},
 }
 CORE = WORDS | {"_core"}
-LATER = ("lookup.py", "messages.py", "udp_loop.py")  # modules that come with a question
 # What must not be imported together with the package: it comes when it is needed.
 HEAVY = {"asyncio", "dns", "idna", "msgpack", "lmdb", "redis", "pyarrow", "json", "ssl"}
 
 # Modules that are imported when what they need is there, by those who need them.
-LATER = ("lookup.py", "messages.py", "gathering.py")
+LATER = ("lookup.py", "messages.py", "gathering.py", "udp_loop.py")
 
 
 def modules() -> list[Path]:
