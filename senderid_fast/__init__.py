@@ -32,6 +32,7 @@ from senderid_fast.results import PraFailure, Reason, Result, Scope
 if TYPE_CHECKING:
     from senderid_fast.answersets.answerset import AnswerSet
     from senderid_fast.resolver.system import SystemResolver
+    from senderid_fast.resolver.udp import UdpResolver
     from senderid_fast.resolver.zone import ZoneResolver
     from senderid_fast.settings import Limits, Settings
     from senderid_fast.tracing import Step, Trace
@@ -69,6 +70,7 @@ __all__ = [
     "SystemResolver",
     "Term",
     "Trace",
+    "UdpResolver",
     "Verdict",
     "ZoneError",
     "ZoneResolver",
@@ -93,6 +95,7 @@ if not TYPE_CHECKING:  # a type checker would take every name for one of these
             "Step": "senderid_fast.tracing",
             "SystemResolver": "senderid_fast.resolver.system",
             "Trace": "senderid_fast.tracing",
+            "UdpResolver": "senderid_fast.resolver.udp",
             "ZoneResolver": "senderid_fast.resolver.zone",
         },
     )

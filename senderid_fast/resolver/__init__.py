@@ -11,15 +11,17 @@ from senderid_fast.resolver.base import AsyncResolver, Resolver
 
 if TYPE_CHECKING:
     from senderid_fast.resolver.system import SystemResolver
+    from senderid_fast.resolver.udp import UdpResolver
     from senderid_fast.resolver.zone import ZoneResolver
 
-__all__ = ["AsyncResolver", "Resolver", "SystemResolver", "ZoneResolver"]
+__all__ = ["AsyncResolver", "Resolver", "SystemResolver", "UdpResolver", "ZoneResolver"]
 
 if not TYPE_CHECKING:  # a type checker would take every name for one of these
     __getattr__ = importer(
         globals(),
         {
             "SystemResolver": "senderid_fast.resolver.system",
+            "UdpResolver": "senderid_fast.resolver.udp",
             "ZoneResolver": "senderid_fast.resolver.zone",
         },
     )

@@ -22,14 +22,13 @@ import dns.message
 import dns.rcode
 
 from senderid_fast.questions import Answer, Question, Status
-from senderid_fast.resolver.messages import Chain, Failure, make_query, read_reply, text_to_name
+from senderid_fast.resolver.failures import Failure, failure_answer
+from senderid_fast.resolver.messages import Chain, make_query, read_reply, text_to_name
 from senderid_fast.resolver.servers import Server
 
 __all__ = ["Attempt", "Lookup"]
 
 HEADER_OCTETS = 12
-# Of several servers' failures, the one that is told: a reply says more than silence.
-TELLING = (Status.SERVFAIL, Status.REFUSED, Status.MALFORMED, Status.ERROR, Status.TIMEOUT)
 # RCODEs by which a server without EDNS refuses a query that has it (RFC 6891 7).
 NO_EDNS = (dns.rcode.FORMERR, dns.rcode.NOTIMP, dns.rcode.BADVERS)
 
@@ -83,6 +82,12 @@ class Attempt:
         if left <= 0:
             raise TimeoutError
         return left
+
+    def adopt(self, octets: bytes) -> None:
+        """Takes an answer to a query that somebody else sent for this question."""
+        self._query.id = int.from_bytes(octets[:2], "big")
+        self.octets = octets[:2] + self.octets[2:]
+        self._take_datagram(octets)
 
     def take(self, octets: bytes) -> None:
         """Takes a datagram, or what arrived on the stream (b"": the server closed it)."""
@@ -195,6 +200,10 @@ class Lookup:
         self._next: tuple[Server, int, bool] | None = None  # the same server in another way
         self._failures: dict[tuple[Server, Failure], int] = {}  # and how often
 
+    def over_tcp(self) -> None:
+        """Begins with TCP: the first server's answer over UDP was truncated (RFC 7766 5)."""
+        self._next = (self._queue.popleft(), self._payload, True)
+
     def next_attempt(self) -> Attempt | None:
         if self.answer is not None:
             return None
@@ -245,15 +254,7 @@ class Lookup:
 
     def _failure(self) -> Answer:
         """The answer when no server has given one: the most telling status, all that happened."""
-        if not self._failures:
-            return Answer(Status.TIMEOUT, detail="no time was left to ask a DNS server")
-        statuses = {failure.status for _, failure in self._failures}
-        status = next(status for status in TELLING if status in statuses)
-        parts = []
-        for (server, failure), times in self._failures.items():
-            again = f" ({times} times)" if times > 1 else ""
-            parts.append(f"{server} {failure.text}{again}")
         alias = ""
         if len(self._chain.names) > 1:
             alias = f" when asked for the alias {self._chain.name.to_text(omit_final_dot=True)}"
-        return Answer(status, detail="; ".join(parts) + alias)
+        return failure_answer(self._failures, alias)

@@ -7,7 +7,7 @@ servers. It imports dnspython, so nothing may import it before a question is ask
 from __future__ import annotations
 
 import secrets
-from typing import Any, NamedTuple
+from typing import Any
 
 import dns.flags
 import dns.message
@@ -18,20 +18,14 @@ import dns.rdatatype
 import dns.rrset
 
 from senderid_fast.questions import Answer, RRType, Status
+from senderid_fast.resolver.failures import Failure
 
-__all__ = ["Chain", "Failure", "make_query", "name_to_text", "read_reply", "text_to_name"]
+__all__ = ["Chain", "make_query", "name_to_text", "read_reply", "text_to_name"]
 
 # How many CNAMEs are followed for one question; recursive servers allow 8 to 16.
 MAX_ALIASES = 16
 # RFC 2181 8: a TTL has 31 bits, and one with the top bit set counts as 0.
 MAX_TTL = 0x7FFFFFFF
-
-
-class Failure(NamedTuple):
-    """Why one server's reply is no answer. ``text`` follows the server's name in a sentence."""
-
-    status: Status
-    text: str
 
 
 class Chain:

@@ -25,7 +25,7 @@ from senderid_fast.resolver.servers import (
 if TYPE_CHECKING:  # dnspython is imported with the first question, not before
     from senderid_fast.resolver.lookup import Attempt, Lookup
 
-__all__ = ["SystemResolver"]
+__all__ = ["SystemResolver", "exchange", "exchange_async"]
 
 # One read: any datagram, and most answers over TCP.
 READ_OCTETS = 0xFFFF
@@ -92,7 +92,7 @@ class SystemResolver:
             return lookup
         while (attempt := lookup.next_attempt()) is not None:
             try:
-                _exchange(attempt)
+                exchange(attempt)
             except OSError as error:
                 attempt.failed(error)
             lookup.take(attempt)
@@ -105,7 +105,7 @@ class SystemResolver:
             return lookup
         while (attempt := lookup.next_attempt()) is not None:
             try:
-                await _exchange_async(attempt)
+                await exchange_async(attempt)
             except OSError as error:
                 attempt.failed(error)
             lookup.take(attempt)
@@ -175,7 +175,8 @@ def _socket(attempt: Attempt) -> socket.socket:
 # at once when nobody listens there.
 
 
-def _exchange(attempt: Attempt) -> None:
+def exchange(attempt: Attempt) -> None:
+    """Send what is asked and take what comes, until the attempt is done; raises OSError."""
     with _socket(attempt) as sock:
         sock.settimeout(attempt.seconds_left())
         sock.connect(attempt.server.address)
@@ -186,7 +187,8 @@ def _exchange(attempt: Attempt) -> None:
             attempt.take(sock.recv(READ_OCTETS))
 
 
-async def _exchange_async(attempt: Attempt) -> None:
+async def exchange_async(attempt: Attempt) -> None:
+    """As exchange(), for asyncio."""
     import asyncio
 
     loop = asyncio.get_running_loop()

@@ -12,6 +12,7 @@ from fuzz.target_headers import headers
 from fuzz.target_macros import macros
 from fuzz.target_receiver import receiver
 from fuzz.target_tokenizer import tokenizer
+from fuzz.target_wire import wire
 
 __all__ = ["TARGETS"]
 
@@ -24,4 +25,5 @@ TARGETS: dict[str, Callable[[bytes], None]] = {
     "codec": codec,
     "headers": headers,
     "receiver": receiver,
+    "wire": wire,
 }

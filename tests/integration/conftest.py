@@ -12,6 +12,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import os
+import random
 import shutil
 import socket
 import socketserver
@@ -31,7 +32,7 @@ import dns.rrset
 import pytest
 
 from senderid_fast.questions import Answer, Question
-from senderid_fast.resolver import SystemResolver
+from senderid_fast.resolver import SystemResolver, UdpResolver
 
 Ask = Callable[..., Answer]
 INSTALL = "the DNS server knot is not installed: run scripts/install-test-servers.sh"
@@ -39,10 +40,14 @@ INSTALL = "the DNS server knot is not installed: run scripts/install-test-server
 
 @pytest.fixture(params=["sync", "async"])
 def ask(request: pytest.FixtureRequest) -> Ask:
-    def ask_sync(resolver: SystemResolver, question: Question, timeout: float = 5.0) -> Answer:
+    def ask_sync(
+        resolver: SystemResolver | UdpResolver, question: Question, timeout: float = 5.0
+    ) -> Answer:
         return resolver.resolve(question, timeout)
 
-    def ask_async(resolver: SystemResolver, question: Question, timeout: float = 5.0) -> Answer:
+    def ask_async(
+        resolver: SystemResolver | UdpResolver, question: Question, timeout: float = 5.0
+    ) -> Answer:
         return asyncio.run(resolver.resolve_async(question, timeout))
 
     return ask_sync if request.param == "sync" else ask_async
@@ -335,7 +340,30 @@ def referral(query: dns.message.Message, tcp: bool) -> Reply:
     return bytes(reply.to_wire())
 
 
+def flaky(query: dns.message.Message, tcp: bool) -> Reply:
+    """Good, but one datagram of twenty is lost, some are slow, and some are nonsense or errors."""
+    draw = random.random()
+    for share, behaviour in FLAWS:
+        draw -= share
+        if draw < 0:
+            return BEHAVIOURS[behaviour](query, tcp)
+    if draw > 0.7:
+        time.sleep(0.01)
+    return good(query, tcp)
+
+
+FLAWS = (
+    (0.05, "silent"),
+    (0.01, "garbage"),
+    (0.01, "wrong-id"),
+    (0.01, "wrong-question"),
+    (0.01, "noise"),
+    (0.02, "servfail"),
+    (0.01, "refused"),
+    (0.02, "truncated"),
+)
 BEHAVIOURS: Mapping[str, Behaviour] = {
+    "flaky": flaky,
     "good": good,
     "silent": silent,
     "late": late,

@@ -34,6 +34,7 @@ print(json.dumps([events, loaded, reads, threading.active_count()]))
 """
 
 LIGHT = ["senderid_fast", "senderid_fast.engine", "senderid_fast.resolver", "senderid_fast.errors"]
+LIGHT += ["senderid_fast.resolver.udp"]
 
 
 def importing(module: str) -> tuple[list[tuple[str, str]], list[str], list[str], int]:

@@ -1,0 +1,470 @@
+"""UdpResolver against servers that fail, lose and forge: right answers or errors, in time."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import pickle
+import random
+import socket
+import threading
+import time
+from collections import Counter
+from typing import Any
+
+import dns.message
+import dns.rrset
+import pytest
+from support.scripted import forked
+
+from senderid_fast.questions import Answer, Question, RRType, Status
+from senderid_fast.resolver import UdpResolver
+from senderid_fast.resolver.udp_exchange import Exchange
+
+QUESTION = Question("name.example", RRType.TXT)
+GOOD = Answer(Status.OK, (b"v=spf1 ip4:192.0.2.1 -all",), 300)
+COUNTS = {"sent", "answered", "retried", "timed_out", "truncated", "odd", "late", "forged"}
+
+
+def numbered(count: int) -> list[Question]:
+    return [Question(f"n{number}.example", RRType.TXT) for number in range(count)]
+
+
+def ask_together(way: str, resolver: UdpResolver, questions: list[Question]) -> list[Answer]:
+    """All questions at once, in each of the ways that there are."""
+
+    async def tasks() -> list[Answer]:
+        return await asyncio.gather(*[resolver.resolve_async(one, 20.0) for one in questions])
+
+    return resolver.resolve_many(questions, 20.0) if way == "many" else asyncio.run(tasks())
+
+
+@pytest.mark.parametrize(
+    ("behaviour", "status", "detail"),
+    [
+        ("servfail", Status.SERVFAIL, "answered SERVFAIL"),
+        ("refused", Status.REFUSED, "answered REFUSED"),
+        ("notimp", Status.ERROR, "answered NOTIMP"),
+        ("garbage", Status.TIMEOUT, "did not answer within 0.1 s"),
+        ("noise", Status.TIMEOUT, "did not answer within 0.1 s"),
+        ("wrong-id", Status.TIMEOUT, "did not answer within 0.1 s"),
+        ("wrong-question", Status.TIMEOUT, "did not answer within 0.1 s"),
+        ("silent", Status.TIMEOUT, "did not answer within 0.2 s"),
+        ("late", Status.TIMEOUT, "did not answer within 0.2 s"),
+        ("truncated-always", Status.MALFORMED, "sent a truncated answer over TCP"),
+        ("partial-tcp", Status.MALFORMED, "closed the TCP connection before its answer was whole"),
+        ("referral", Status.ERROR, "answered with a referral: it does not resolve this name"),
+    ],
+)
+def test_failure(ask: Any, faulty_server: Any, behaviour: str, status: Status, detail: str) -> None:
+    server = faulty_server({"*": behaviour})
+    answer = ask(UdpResolver([server.address], try_seconds=0.1, tries=2), QUESTION)
+    assert answer.status is status
+    assert f"{server.address} {detail}" in answer.detail
+    assert answer.records == ()
+
+    # The next server is asked, and its answer is the answer.
+    second = faulty_server({"*": "good"})
+    resolver = UdpResolver([server.address, second.address], try_seconds=0.1)
+    assert ask(resolver, QUESTION) == GOOD
+    assert second.queries == [("name.example", "TXT", "udp")]
+
+
+@pytest.mark.parametrize(
+    ("behaviour", "answer", "transports"),
+    [
+        ("good", GOOD, ["udp"]),
+        ("poison", GOOD, ["udp"]),
+        ("truncated", GOOD, ["udp", "tcp"]),
+        ("no-edns", GOOD, ["udp", "udp"]),
+        ("only-additional", Answer(Status.NODATA), ["udp"]),
+        ("nxdomain", Answer(Status.NXDOMAIN), ["udp"]),
+    ],
+)
+def test_answer(
+    ask: Any, faulty_server: Any, behaviour: str, answer: Answer, transports: list[str]
+) -> None:
+    server = faulty_server({"*": behaviour})
+    assert ask(UdpResolver([server.address]), QUESTION) == answer
+    assert [transport for _, _, transport in server.queries] == transports
+
+
+def test_aliases_that_lead_nowhere(ask: Any, faulty_server: Any) -> None:
+    server = faulty_server({"loop.example": "loop", "*": "endless"})
+    resolver = UdpResolver([server.address])
+    answer = ask(resolver, Question("loop.example", RRType.TXT))
+    assert answer == Answer(Status.SERVFAIL, detail="the CNAMEs of loop.example form a loop")
+    assert "more than 16 CNAMEs" in ask(resolver, QUESTION).detail
+
+
+@pytest.mark.parametrize("name", ["a..example", "", "x" * 64 + ".example", "\u0100.example"])
+def test_name_that_is_none(ask: Any, faulty_server: Any, name: str) -> None:
+    server = faulty_server({"*": "good"})
+    answer = ask(UdpResolver([server.address]), Question(name, RRType.TXT))
+    assert answer.status is Status.ERROR
+    assert server.queries == []
+
+
+def test_no_time_at_all(ask: Any, faulty_server: Any) -> None:
+    server = faulty_server({"*": "good"})
+    answer = ask(UdpResolver([server.address]), QUESTION, 0.0)
+    assert answer == Answer(Status.TIMEOUT, detail="no time was left to ask a DNS server")
+    assert server.queries == []
+
+
+@pytest.mark.parametrize("behaviour", ["silent", "wrong-id", "partial-tcp", "endless"])
+def test_total_time_is_kept(ask: Any, faulty_server: Any, dead_server: Any, behaviour: str) -> None:
+    server = faulty_server({"*": behaviour})
+    resolver = UdpResolver([dead_server.address, server.address], try_seconds=30, tries=9)
+    start = time.monotonic()
+    assert ask(resolver, QUESTION, 0.5).status.is_error
+    assert 0.4 < time.monotonic() - start < 1.5
+
+
+def test_many_keep_the_time(dead_server: Any) -> None:
+    resolver = UdpResolver([dead_server.address], try_seconds=30)
+    start = time.monotonic()
+    answers = resolver.resolve_many(numbered(2_000), 0.5)
+    assert 0.4 < time.monotonic() - start < 3
+    assert {answer.status for answer in answers} == {Status.TIMEOUT}
+
+
+def test_server_where_nobody_listens_is_left_at_once(ask: Any, faulty_server: Any) -> None:
+    with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as sock:
+        sock.bind(("127.0.0.1", 0))
+        closed = f"127.0.0.1:{sock.getsockname()[1]}"
+    server = faulty_server({"*": "good"})
+    start = time.monotonic()
+    assert ask(UdpResolver([closed, server.address], try_seconds=30), QUESTION) == GOOD
+    assert time.monotonic() - start < 5
+    answer = ask(UdpResolver([closed], try_seconds=30), QUESTION)
+    assert answer.status is Status.ERROR
+    assert "could not be asked: Connection refused" in answer.detail
+
+
+@pytest.mark.parametrize("way", ["many", "tasks"])
+@pytest.mark.parametrize("strategy", ["first", "in-turn", "hash"])
+def test_flaky_servers(way: str, strategy: str, faulty_server: Any, dead_server: Any) -> None:
+    """Loss, delay, errors, garbage and a dead server: all right, or told as what they are."""
+    servers = [faulty_server({"*": "flaky"}).address for _ in range(2)]
+    servers.insert(1, dead_server.address)
+    resolver = UdpResolver(servers, try_seconds=0.3, in_flight=32, strategy=strategy)
+    start = time.monotonic()
+    answers = ask_together(way, resolver, numbered(400))
+    assert time.monotonic() - start < 20
+    counts = Counter(answer.status for answer in answers)
+    assert all(answer == GOOD or answer.status.is_error for answer in answers)
+    assert counts[Status.OK] >= 390
+    statistics = resolver.statistics()
+    assert set(statistics) == COUNTS
+    assert statistics["timed_out"]
+    assert statistics["forged"]
+
+
+@pytest.mark.parametrize("way", ["many", "tasks"])
+def test_each_question_has_its_own_answer(way: str, knot_like: Any) -> None:
+    questions = [
+        Question(f"n{number}.example", rrtype) for number in range(300) for rrtype in RRType
+    ]
+    answers = ask_together(way, UdpResolver([knot_like.address], in_flight=64), questions)
+    for (name, rrtype), answer in zip(questions, answers, strict=True):
+        if rrtype is RRType.TXT:
+            assert answer.records == (name.encode(),)
+        else:
+            assert answer.status is Status.NODATA
+
+
+@pytest.fixture
+def knot_like(faulty_server: Any) -> Any:
+    """A server that answers TXT questions with the name asked."""
+
+    def behaviour(query: Any, tcp: bool) -> bytes:
+        reply = dns.message.make_response(query)
+        question = query.question[0]
+        if question.rdtype == RRType.TXT:
+            text = question.name.to_text(omit_final_dot=True)
+            reply.answer.append(dns.rrset.from_text(question.name, 60, "IN", "TXT", f'"{text}"'))
+        return reply.to_wire()
+
+    return faulty_server({"*": behaviour})
+
+
+def test_silent_server_is_avoided(ask: Any, faulty_server: Any) -> None:
+    server, silent = faulty_server({"*": "good"}), faulty_server({"*": "silent"})
+    resolver = UdpResolver([silent.address, server.address], try_seconds=0.2)
+    for question in numbered(30):
+        assert ask(resolver, question) == GOOD
+    assert 3 <= len(silent.queries) <= 10  # one now and then, whether it is back
+
+
+def test_strategies(faulty_server: Any) -> None:
+    servers = [faulty_server({"*": "good"}) for _ in range(3)]
+    addresses = [server.address for server in servers]
+
+    def asked(strategy: str, questions: list[Question]) -> list[int]:
+        before = [len(server.queries) for server in servers]
+        resolver = UdpResolver(addresses, strategy=strategy, try_seconds=5, in_flight=16)
+        assert set(resolver.resolve_many(questions, 20.0)) == {GOOD}
+        return [len(server.queries) - count for server, count in zip(servers, before, strict=True)]
+
+    assert asked("first", numbered(60)) == [60, 0, 0]
+    assert asked("in-turn", numbered(60)) == [20, 20, 20]
+    hashed = asked("hash", numbered(60))
+    assert sum(hashed) == 60
+    assert min(hashed) > 3
+    assert asked("hash", numbered(60)) == hashed
+    one = [Question("one.example", rrtype) for rrtype in (RRType.TXT,)]
+    assert sorted(asked("hash", one)) == [0, 0, 1]
+
+
+def test_rate(faulty_server: Any) -> None:
+    server = faulty_server({"*": "good"})
+    resolver = UdpResolver([server.address], rate=100, try_seconds=5)
+    start = time.monotonic()
+    assert set(resolver.resolve_many(numbered(60), 20.0)) == {GOOD}
+    assert time.monotonic() - start > 0.5
+    start = time.monotonic()
+    assert set(ask_together("tasks", resolver, numbered(60))) == {GOOD}
+    assert time.monotonic() - start > 0.4
+
+
+def test_one_question_is_asked_once(faulty_server: Any) -> None:
+    server = faulty_server({"*": "late"})
+    resolver = UdpResolver([server.address], try_seconds=5)
+    found: list[list[Answer]] = []
+    threads = [
+        threading.Thread(target=lambda: found.append(resolver.resolve_many(numbered(5), 10.0)))
+        for _ in range(8)
+    ]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert found == [[GOOD] * 5] * 8
+    assert len(server.queries) == 5
+    server.queries.clear()
+    assert ask_together("tasks", resolver, numbered(5) * 8) == [GOOD] * 40
+    assert len(server.queries) == 5
+    server.queries.clear()
+    assert resolver.resolve_many(numbered(5) * 8, 10.0) == [GOOD] * 40
+    assert len(server.queries) == 5
+
+
+def test_asker_with_more_time_asks_again(faulty_server: Any) -> None:
+    server = faulty_server({"*": "late"})
+    resolver = UdpResolver([server.address], try_seconds=5)
+    hasty: list[Answer] = []
+    thread = threading.Thread(target=lambda: hasty.append(resolver.resolve(QUESTION, 0.2)))
+    thread.start()
+    while not server.queries:
+        time.sleep(0.01)
+    assert resolver.resolve(QUESTION, 10.0) == GOOD
+    thread.join()
+    assert hasty[0].status is Status.TIMEOUT
+
+    async def two() -> list[Answer]:
+        tasks = [asyncio.create_task(resolver.resolve_async(QUESTION, s)) for s in (0.2, 10.0, 0.1)]
+        return await asyncio.gather(*tasks)
+
+    answers = asyncio.run(two())
+    assert [answer.status for answer in answers] == [Status.TIMEOUT, Status.OK, Status.TIMEOUT]
+
+
+def test_cancelled_task_is_cancelled(dead_server: Any) -> None:
+    async def run() -> None:
+        resolver = UdpResolver([dead_server.address], try_seconds=30)
+        task = asyncio.create_task(resolver.resolve_async(QUESTION, 30))
+        await asyncio.sleep(0.05)
+        task.cancel()
+        with pytest.raises(asyncio.CancelledError):
+            await task
+
+    asyncio.run(run())
+
+
+def test_interrupted_call_leaves_nothing_behind(
+    faulty_server: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    server = faulty_server({"*": "late"})
+    resolver = UdpResolver([server.address], try_seconds=5)
+    true_step = Exchange.step
+    found: list[Answer] = []
+    other = threading.Thread(target=lambda: found.append(resolver.resolve(QUESTION, 10.0)))
+
+    def step(exchange: Exchange, end: int) -> None:
+        if threading.current_thread() is other:
+            true_step(exchange, end)
+            return
+        other.start()  # it waits for the question that is asked here
+        time.sleep(0.2)
+        raise KeyboardInterrupt
+
+    with monkeypatch.context() as patched:
+        patched.setattr(Exchange, "step", step)
+        with pytest.raises(KeyboardInterrupt):
+            resolver.resolve(QUESTION, 10.0)
+        other.join()
+    assert found == [GOOD]
+    assert resolver.resolve(QUESTION, 10.0) == GOOD
+
+
+def test_fork_leaves_the_loop_of_the_parent_alone(faulty_server: Any) -> None:
+    server = faulty_server({"*": "good"})
+    resolver = UdpResolver([server.address], try_seconds=5, sockets=1)
+
+    async def run() -> None:
+        assert await resolver.resolve_async(QUESTION, 10.0) == GOOD
+        assert forked(lambda: resolver.resolve(QUESTION, 10.0) == GOOD)
+        for question in numbered(3):
+            assert await resolver.resolve_async(question, 10.0) == GOOD
+
+    asyncio.run(run())
+    assert resolver.statistics()["timed_out"] == 0
+
+
+def test_loops_come_and_go(faulty_server: Any) -> None:
+    server = faulty_server({"*": "good"})
+    resolver = UdpResolver([server.address])
+    for _ in range(3):
+        assert ask_together("tasks", resolver, numbered(3)) == [GOOD] * 3
+
+
+def test_fork_and_pickle(faulty_server: Any) -> None:
+    server = faulty_server({"*": "good"})
+    resolver = UdpResolver([server.address], try_seconds=5)
+    assert resolver.resolve(QUESTION, 10.0) == GOOD
+    assert forked(lambda: resolver.resolve(QUESTION, 10.0) == GOOD)
+    assert resolver.resolve(QUESTION, 10.0) == GOOD
+    assert resolver.statistics()["sent"] == 2
+    copy = pickle.loads(pickle.dumps(resolver))
+    assert copy == resolver
+    assert hash(copy) == hash(resolver)
+    assert copy.statistics()["sent"] == 0
+    assert copy.resolve(QUESTION, 10.0) == GOOD
+    resolver.close()
+    assert resolver.resolve(QUESTION, 10.0) == GOOD
+
+
+def test_flood_does_not_hold_the_wait(ask: Any) -> None:
+    with flooding(lambda query: [b"noise"] * 50) as address:
+        start = time.monotonic()
+        assert ask(UdpResolver([address], tries=1), QUESTION, 0.3).status is Status.TIMEOUT
+        assert time.monotonic() - start < 1.5
+
+
+@contextlib.contextmanager
+def flooding(replies: Any) -> Any:
+    """A server that sends datagrams without end once it was asked; its address."""
+    stop = threading.Event()
+    with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as sock:
+        sock.bind(("127.0.0.1", 0))
+        sock.settimeout(5)
+
+        def flood() -> None:
+            query, client = sock.recvfrom(4096)
+            end = time.monotonic() + 5
+            while not stop.is_set() and time.monotonic() < end:
+                for octets in replies(query):
+                    with contextlib.suppress(OSError):
+                        sock.sendto(octets, client)
+
+        thread = threading.Thread(target=flood)
+        thread.start()
+        try:
+            yield f"127.0.0.1:{sock.getsockname()[1]}"
+        finally:
+            stop.set()
+            thread.join()
+
+
+def test_guessed_ids_are_not_answers(ask: Any) -> None:
+    """On the path of the port, without the id: all but one of 65,536 guesses are dropped."""
+    forged = b"\x81\x80\x00\x01\x00\x01\x00\x00\x00\x00" + (
+        b"\x04name\x07example\x00\x00\x10\x00\x01"
+        b"\xc0\x0c\x00\x10\x00\x01\x00\x00\x00\x3c\x00\x0c\x0bv=spf1 +all"
+    )
+
+    def wrong(query: bytes) -> list[bytes]:
+        ours = int.from_bytes(query[:2], "big")
+        others = [random.randrange(0x10000) for _ in range(50)]
+        return [other.to_bytes(2, "big") + forged for other in others if other != ours]
+
+    with flooding(wrong) as address:
+        resolver = UdpResolver([address], tries=1)
+        assert ask(resolver, QUESTION, 0.3).status is Status.TIMEOUT
+        assert resolver.statistics()["forged"] > 50
+
+
+def test_forger_off_the_path(faulty_server: Any) -> None:
+    """Right ids and questions, from another address or port: the kernel drops them."""
+    seen: list[tuple[str, bytes]] = []
+
+    def forge(query: Any, tcp: bool) -> bytes:
+        reply = good_with(query, "v=spf1 +all")
+        with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as sock:
+            sock.bind(("127.0.0.2", 0))
+            for port in range(32768, 61000, 1):
+                with contextlib.suppress(OSError):
+                    sock.sendto(reply, ("127.0.0.1", port))
+        seen.append(("forged", reply))
+        return good_with(query, "v=spf1 -all")
+
+    server = faulty_server({"*": forge})
+    resolver = UdpResolver([server.address], try_seconds=20)
+    answers = resolver.resolve_many(numbered(3), 60.0)
+    assert {answer.records for answer in answers} == {(b"v=spf1 -all",)}
+    assert len(seen) == 3
+    assert resolver.statistics()["forged"] == 0
+
+
+def good_with(query: Any, text: str) -> bytes:
+    reply = dns.message.make_response(query)
+    name = query.question[0].name
+    reply.answer.append(dns.rrset.from_text(name, 60, "IN", "TXT", f'"{text}"'))
+    return bytes(reply.to_wire())
+
+
+def test_other_questions_are_not_answers(ask: Any) -> None:
+    """The right id and port with another name, type or class: dropped, and the truth is taken."""
+
+    def replies(octets: bytes) -> list[bytes]:
+        query = dns.message.from_wire(octets)
+        true = good_with(query, "v=spf1 -all")
+        lie = good_with(query, "v=spf1 +all")
+        at = 12 + len(query.question[0].name.to_wire())
+        return [
+            lie.replace(b"\x04name", b"\x04mane"),
+            lie[:at] + b"\x00\x01" + lie[at + 2 :],
+            lie[: at + 2] + b"\x00\x03" + lie[at + 4 :],
+            lie[:2] + b"\x01" + lie[3:],
+            lie[:2] + b"\xa9" + lie[3:],
+            lie[:10],
+            b"",
+            true,
+            lie,  # too late by one datagram
+        ]
+
+    with answering(replies) as address:
+        resolver = UdpResolver([address], try_seconds=5)
+        assert ask(resolver, QUESTION) == Answer(Status.OK, (b"v=spf1 -all",), 60)
+        assert resolver.statistics()["forged"] in (7, 8)
+
+
+@contextlib.contextmanager
+def answering(replies: Any) -> Any:
+    """A server that answers one query by several datagrams; its address."""
+    with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as sock:
+        sock.bind(("127.0.0.1", 0))
+        sock.settimeout(5)
+
+        def answer() -> None:
+            query, client = sock.recvfrom(4096)
+            for octets in replies(query):
+                sock.sendto(octets, client)
+
+        thread = threading.Thread(target=answer)
+        thread.start()
+        try:
+            yield f"127.0.0.1:{sock.getsockname()[1]}"
+        finally:
+            thread.join()
