@@ -16,7 +16,7 @@ from senderid_fast.questions import Answer, Question
 from senderid_fast.results import Scope
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator
+    from collections.abc import Iterable, Iterator, Sequence
 
     from senderid_fast._core.checks import Check
     from senderid_fast._core.verdict import Verdict
@@ -24,6 +24,8 @@ if TYPE_CHECKING:
     from senderid_fast.engine_base import Text
 
 __all__ = ["AskingEngine"]
+
+ASKED_TOGETHER = 8_192  # questions in one call of a BulkResolver
 
 
 class AskingEngine(EngineBase):
@@ -57,11 +59,13 @@ class AskingEngine(EngineBase):
             return run
         if hasattr(self._the_resolver(), "resolve_many"):
             while run.waiting:
-                began = monotonic_ns()
-                answers = self._ask_many(questions)
-                took = monotonic_ns() - began
-                for question, answer in zip(questions, answers, strict=True):
-                    run.answer(question, answer, self._expiry(answer), took)
+                # In parts, each with all the time there is: what is asked late must not be late.
+                for some in cut(questions, ASKED_TOGETHER):
+                    began = monotonic_ns()
+                    answers = self._ask_many(some)
+                    took = monotonic_ns() - began
+                    for question, answer in zip(some, answers, strict=True):
+                        run.answer(question, answer, self._expiry(answer), took)
                 questions = self._past_cache(run, run.run())
             return run
         with self._askers() as askers:
@@ -122,7 +126,8 @@ class AskingEngine(EngineBase):
             yield from found.items()
             questions = tuple(question for question in questions if question not in found)
         if hasattr(self._the_resolver(), "resolve_many"):
-            yield from zip(questions, self._ask_many(questions), strict=True)
+            for some in cut(questions, ASKED_TOGETHER):
+                yield from zip(some, self._ask_many(some), strict=True)
             return
         left = len(questions)
         with self._askers() as askers:
@@ -137,7 +142,7 @@ class AskingEngine(EngineBase):
 
         return Askers(self._ask_resolver, self._nanoseconds, self._settings.concurrency)
 
-    def _ask_many(self, questions: tuple[Question, ...]) -> list[Answer]:
+    def _ask_many(self, questions: Sequence[Question]) -> list[Answer]:
         """The answers of a BulkResolver, in one call."""
         if not questions:
             return []

@@ -94,6 +94,11 @@ def register(commands: Any) -> None:
         default=64,
         help="questions that are asked at the same time (default: %(default)s)",
     )
+    parser.add_argument(
+        "--cache",
+        metavar="CACHE",
+        help="look for answers here first, and keep them here: lmdb:FOLDER or valkey://HOST",
+    )
     add_limit_options(parser)
     parser.set_defaults(run=run)
 
@@ -276,6 +281,7 @@ def _engine_of(
     arguments: argparse.Namespace, limits: Limits, writer: AnswerWriter | None
 ) -> Engine:
     from senderid_fast import Engine
+    from senderid_fast.cache import open_cache
 
     resolver: Any
     if arguments.answers is not None:
@@ -283,7 +289,7 @@ def _engine_of(
 
         resolver = AnswerSet.read(arguments.answers)
     else:
-        resolver = resolver_of(arguments)
+        resolver = resolver_of(arguments, bulk=True)
         if writer is not None:
             from senderid_fast.answersets import RecordingResolver
 
@@ -294,6 +300,7 @@ def _engine_of(
         receiver=arguments.receiver,
         policy_tables=not arguments.no_policy_tables,
         concurrency=arguments.concurrency,
+        cache=None if arguments.cache is None else open_cache(arguments.cache),
     )
 
 

@@ -307,7 +307,8 @@ def _warm(cache: Any, arguments: argparse.Namespace) -> int:
                 yield domain
 
     counted: Counter[str] = Counter()
-    engine = Engine(resolver_of(arguments), limits=Limits(seconds=arguments.timeout), cache=cache)
+    resolver = resolver_of(arguments, bulk=True)
+    engine = Engine(resolver, limits=Limits(seconds=arguments.timeout), cache=cache)
     left = engine.fetch(domains())
     cache.flush(SECONDS_TO_WRITE)
     counts = engine.statistics()

@@ -208,12 +208,17 @@ def limits_of(arguments: argparse.Namespace) -> Limits:
     )
 
 
-def resolver_of(arguments: argparse.Namespace) -> Resolver:
-    """What answers: a zone file, the servers named, or the system's. Raises a SenderIDError."""
-    from senderid_fast import SystemResolver, ZoneResolver
+def resolver_of(arguments: argparse.Namespace, *, bulk: bool = False) -> Resolver:
+    """What answers: a zone file, the servers named, or the system's. Raises a SenderIDError.
+
+    bulk  many questions will be asked: servers that are named are asked by UdpResolver
+    """
+    from senderid_fast import SystemResolver, UdpResolver, ZoneResolver
 
     if arguments.zone is not None:
         return ZoneResolver.from_file(arguments.zone)
+    if bulk and arguments.server:
+        return UdpResolver(arguments.server)
     return SystemResolver(arguments.server)
 
 

@@ -82,7 +82,7 @@ class Job:
         self._run: Run | None = None
         self._summary = Summary(options.helo_result)
         self._began = 0.0
-        self._earlier = (0, 0, 0.0)  # of the runs before: asked, failed, seconds
+        self._earlier = (0, 0, 0, 0.0)  # of the runs before: asked, failed, cached, seconds
         self._at_start = engine.statistics()
         self._inputs: list[dict[str, Any]] = []
         self._replaces: list[int] | None = None
@@ -175,7 +175,7 @@ class Job:
                 "is no state of a job: counters is damaged; start afresh with overwrite",
             ) from None
         summary = self._summary
-        self._earlier = summary.asked, summary.failed, summary.seconds
+        self._earlier = summary.asked, summary.failed, summary.cached, summary.seconds
 
     def figures(self) -> Figures:
         """How far the job is."""
@@ -267,10 +267,12 @@ class Job:
 
     def _take_counts(self) -> None:
         """Bring the counts of questions and of time to this moment."""
-        asked, failed, seconds = self._earlier
+        asked, failed, cached, seconds = self._earlier
         now, start = self._engine.statistics(), self._at_start
         self._summary.asked = asked + now["asked"] - start["asked"]
         self._summary.failed = failed + now["failed"] - start["failed"]
+        hits = now.get("cache_hits", 0) - start.get("cache_hits", 0)
+        self._summary.cached = cached + hits
         self._summary.seconds = seconds + monotonic() - self._began
 
 

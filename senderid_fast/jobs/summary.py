@@ -36,6 +36,7 @@ class Summary:
     faults    of these, rows that the source could not read
     asked     questions that DNS, or what stands for it, was asked
     failed    of these, questions whose answer was an error
+    cached    questions that a shared cache answered in place of DNS
     seconds   time that the job took, with that before it was resumed
     """
 
@@ -44,6 +45,7 @@ class Summary:
         self.faults = 0
         self.asked = 0
         self.failed = 0
+        self.cached = 0
         self.seconds = 0.0
         self._helo_result = helo_result
         self._results: dict[tuple[str, str], int] = {}  # by identity and result
@@ -148,6 +150,7 @@ class Summary:
             "faults": self.faults,
             "asked": self.asked,
             "failed": self.failed,
+            "cached": self.cached,
             "seconds": self.seconds,
             "results": [[*key, rows] for key, rows in self._results.items()],
             "reasons": [[*key, rows] for key, rows in self._reasons.items()],
@@ -157,7 +160,7 @@ class Summary:
 
     def restore(self, state: Mapping[str, Any]) -> None:
         """Go on from what state() gave. Raises KeyError, TypeError or ValueError if it is none."""
-        for name in ("rows", "faults", "asked", "failed"):
+        for name in ("rows", "faults", "asked", "failed", "cached"):
             setattr(self, name, int(state[name]))
         self.seconds = float(state["seconds"])
         for name, counts in (("results", self._results), ("reasons", self._reasons)):
@@ -194,6 +197,7 @@ class Summary:
             **{name: _by_rows(reasons[name]) for name in ERRORS},
             "questions_asked": self.asked,
             "questions_failed": self.failed,
+            "questions_cached": self.cached,
             "seconds": round(self.seconds, 3),
             "rows_per_second": round(self.rows / self.seconds) if self.seconds > 0 else None,
         }
@@ -213,7 +217,8 @@ class Summary:
                 yield f"{name:<18} {said}"
         yield from self._top_lines("domains", "domain", values)
         yield from self._top_lines("networks", "network", values)
-        yield f"DNS                {self.asked:,} questions asked, {self.failed:,} failed"
+        cached = f", {self.cached:,} answered by the cache" if self.cached else ""
+        yield f"DNS                {self.asked:,} questions asked, {self.failed:,} failed{cached}"
         rate = values["rows_per_second"]
         yield f"time               {self.seconds:,.1f} s" + (f", {rate:,} rows/s" if rate else "")
 

@@ -555,6 +555,29 @@ def test_answers_of_a_job_in_two_parts(tmp_path: Path) -> None:
     assert again.read_bytes() == out.read_bytes()
 
 
+def test_a_cache_that_a_second_run_finds_warm(tmp_path: Path, capsys: Capture) -> None:
+    rows = write(tmp_path / "rows.csv", table_of(2_000))
+    words = [rows, "--zone", ZONE, "--cache", f"lmdb:{tmp_path / 'cache'}", "--json", "-o"]
+    asked = []
+    for name in ("first.csv", "second.csv"):
+        batch(*words, tmp_path / name)
+        asked.append(json.loads(capsys.readouterr().out))
+    first, second = asked
+    assert first["questions_asked"] > 10
+    assert first["questions_cached"] == 0
+    assert second["questions_asked"] <= first["questions_failed"]  # failures are not kept for long
+    assert second["questions_cached"] >= first["questions_asked"] - first["questions_failed"]
+    assert (tmp_path / "first.csv").read_bytes() == (tmp_path / "second.csv").read_bytes()
+
+
+def test_servers_that_are_named(tmp_path: Path, knot: Any) -> None:
+    rows = tmp_path / "rows.csv"
+    rows.write_text("ip,mail_from\n192.0.2.10,a@spf.test\n192.0.2.12,a@spf.test\n")
+    out = tmp_path / "out.csv"
+    batch(rows, "-o", out, "--server", knot.address, "--quiet")
+    assert [line.split(",")[2] for line in out.read_text().splitlines()[1:]] == ["pass", "fail"]
+
+
 def test_an_answer_that_is_not_there(tmp_path: Path) -> None:
     rows = write(tmp_path / "rows.csv", table_of(10).slice(0, 1))
     answers = tmp_path / "answers.arrows"

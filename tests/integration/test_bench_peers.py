@@ -71,7 +71,10 @@ def test_figures_are_those_of_the_checks_that_were_asked_for(figures: Any, load:
     assert figures["loads"][load]["differences"] == []
 
 
-def test_every_peer_is_measured_or_named_as_absent(figures: Any) -> None:
+def test_every_peer_is_measured_or_named_as_absent(
+    figures: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.syspath_prepend(ROOT)
     known = {timing["peer"] for timing in figures["loads"]["zipf"]["timings"]}
     absent = figures["absent"]
     assert all(absent.values())
