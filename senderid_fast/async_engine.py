@@ -170,7 +170,7 @@ class AsyncEngine(AsyncAskingEngine):
             return self._stream(job, missing)
         if missing == "emit":
             return await asyncio.to_thread(job.outcome)
-        return job.together([await self._settle(run) for run in job.runs()])
+        return job.together([(await self._settle(run)).result() for run in job.runs()])
 
     async def trace_pra(
         self,

@@ -6,8 +6,9 @@ there, and putting them together again. No asking: the engines do that.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
-from concurrent.futures import ThreadPoolExecutor
+from collections import deque
+from collections.abc import Callable, Iterable, Iterator
+from concurrent.futures import Future, ThreadPoolExecutor
 from time import monotonic_ns, time_ns
 from typing import TYPE_CHECKING, Any, NamedTuple
 
@@ -48,7 +49,12 @@ class BatchRun:
     """
 
     def __init__(
-        self, evaluator: Evaluator, batch: pa.RecordBatch, layout: Layout, seconds: float
+        self,
+        evaluator: Evaluator,
+        batch: pa.RecordBatch,
+        layout: Layout,
+        seconds: float,
+        threads: int,
     ) -> None:
         from senderid_fast._core.columns import Batch
 
@@ -60,7 +66,7 @@ class BatchRun:
         self.batch = batch
         self._layout = layout
         self._keep = store if options.answers is None else None
-        parts = min(options.thread_count, max(batch.num_rows // LEAST_ROWS, 1))
+        parts = min(threads, max(batch.num_rows // LEAST_ROWS, 1))
         self._core = Batch(
             evaluator,
             store,
@@ -152,10 +158,58 @@ class BatchJob:
         """Whether the rows come one batch after the other, and go out so."""
         return isinstance(self._data, self._pa.RecordBatchReader)
 
-    def runs(self) -> Iterator[BatchRun]:
-        """Each batch of rows, to be driven; the next is read when it is asked for."""
+    def runs(self, threads: int | None = None) -> Iterator[BatchRun]:
+        """Each batch of rows, to be driven; the next is read when it is asked for.
+
+        threads  of one run; None: as the options have it
+        """
+        if threads is None:
+            threads = self._options.thread_count
         for batch in self._batches():
-            yield BatchRun(self._evaluator, batch, self._layout, self._seconds)
+            yield BatchRun(self._evaluator, batch, self._layout, self._seconds, threads)
+
+    def settled(self, settle: Callable[[BatchRun], BatchRun]) -> Iterator[pa.RecordBatch]:
+        """The result of each run, in order, when settle has driven it to its end.
+
+        Several threads have a run each, if there are several runs: so what is done for a run as a
+        whole is shared out, too, and one that waits for DNS holds nobody up.
+        """
+        threads = self._options.thread_count
+        if threads == 1 or not self.has_several:
+            for run in self.runs():
+                yield settle(run).result()
+            return
+        failed: BaseException | None = None
+        runs = self.runs(1)
+        with ThreadPoolExecutor(threads, "senderid-fast batch") as pool:
+            pending: deque[Future[pa.RecordBatch]] = deque()
+            try:
+                while True:
+                    try:
+                        run = next(runs)
+                    except StopIteration:
+                        break
+                    except Exception as error:  # noqa: BLE001 - raised when it is its turn
+                        failed = error
+                        break
+                    pending.append(pool.submit(lambda run: settle(run).result(), run))
+                    if len(pending) > threads:
+                        yield pending.popleft().result()
+                while pending:
+                    yield pending.popleft().result()
+            finally:
+                for each in pending:
+                    each.cancel()
+        if failed is not None:
+            raise failed
+
+    @property
+    def has_several(self) -> bool:
+        """Whether there may be more than one run."""
+        pa = self._pa
+        if isinstance(self._data, pa.RecordBatch):
+            return False
+        return self.is_stream or self._data.num_rows > self._options.batch_rows
 
     def _batches(self) -> Iterator[pa.RecordBatch]:
         if isinstance(self._data, self._pa.RecordBatch):
@@ -168,12 +222,12 @@ class BatchJob:
                 for first in range(0, batch.num_rows, size):
                     yield batch.slice(first, size)
 
-    def together(self, done: Iterable[BatchRun]) -> Any:
-        """The results of runs that are over, in the form in which the data came."""
+    def together(self, results: Iterable[pa.RecordBatch]) -> Any:
+        """The results of runs, in the form in which the data came."""
         pa, schema = self._pa, self._layout.out_schema
         if self.is_stream:
-            return pa.RecordBatchReader.from_batches(schema, (run.result() for run in done))
-        batches = [run.result() for run in done]
+            return pa.RecordBatchReader.from_batches(schema, results)
+        batches = list(results)
         if isinstance(self._data, pa.RecordBatch):
             return batches[0]
         table = self._data
@@ -200,6 +254,6 @@ class BatchJob:
             questions.update(dict.fromkeys(run.run()))
             rows.append(pc.add(run.open_rows(), first))
             first += run.batch.num_rows
-            done.append(run)
+            done.append(run.result())
         indices = pa.concat_arrays(rows) if rows else pa.array([], pa.int64())
         return BatchOutcome(self.together(done), indices, tuple(questions))

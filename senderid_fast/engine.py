@@ -210,7 +210,7 @@ class Engine(AskingEngine):
             "batch_rows": batch_rows,
         }
         job = self._batch_job(data, options)
-        return job.outcome() if missing == "emit" else job.together(map(self._settle, job.runs()))
+        return job.outcome() if missing == "emit" else job.together(job.settled(self._settle))
 
     def trace_pra(
         self,

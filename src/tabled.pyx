@@ -16,6 +16,9 @@ from senderid_fast._core.policydata cimport (
 from senderid_fast._core.records cimport RECORD_BOUND, RecordData
 from senderid_fast._core.sharing cimport policy_is_good
 
+cdef enum:
+    TRIES = 6                 # to make a table: after 32 evaluations, 64, ... 2,048
+
 
 cdef PolicyData *table_of(CheckData *check, const AnswerData *answer, const RecordData *record) noexcept nogil:
     """The table that is good for this check, or NULL."""
@@ -119,10 +122,11 @@ cdef void table_narrows(CheckData *check, const PolicyData *policy, const Addres
 
 cdef int warmed(CheckData *check, AnswerData *answer, RecordData *record) noexcept nogil:
     """A policy is evaluated without a table. Often enough, it gets one: after heat_for_table
-    evaluations, which is a power of two; if that came to nothing, after twice as many, and so on.
-    UNDECIDED."""
+    evaluations, which is a power of two; if that came to nothing, after twice as many, and so on up to
+    TRIES times. Then nothing is counted any more: a counter that many threads write costs them more
+    than they count. UNDECIDED."""
     cdef uint32_t *heat = &answer.heat if record.uses & RECORD_BOUND else &record.heat
-    if check.walk == NULL:
+    if check.walk == NULL and heat[0] < check.store.heat_for_table << TRIES:
         heat[0] += 1
         if heat[0] >= check.store.heat_for_table and heat[0] & (heat[0] - 1) == 0:
             return heated(check, answer)
