@@ -209,13 +209,19 @@ class BatchJob:
         pa = self._pa
         if isinstance(self._data, pa.RecordBatch):
             return False
-        return self.is_stream or self._data.num_rows > self._options.batch_rows
+        return self.is_stream or self._data.num_rows > self._size
+
+    @property
+    def _size(self) -> int:
+        """Rows of a run of a Table: so few that each thread has two of them."""
+        share: int = -(-self._data.num_rows // (2 * self._options.thread_count))
+        return min(self._options.batch_rows, max(share, 2 * LEAST_ROWS))
 
     def _batches(self) -> Iterator[pa.RecordBatch]:
         if isinstance(self._data, self._pa.RecordBatch):
             yield self._data
         elif isinstance(self._data, self._pa.Table):
-            yield from self._data.to_batches(self._options.batch_rows)
+            yield from self._data.to_batches(self._size)
         else:
             size = self._options.batch_rows
             for batch in self._data:
