@@ -162,7 +162,10 @@ def _add_row_options(parser: argparse.ArgumentParser) -> None:
 def _add_job_options(parser: argparse.ArgumentParser) -> None:
     group = parser.add_argument_group("the job")
     group.add_argument(
-        "--workers", metavar="N", type=int, help="threads that check (default: one for each core)"
+        "--workers",
+        metavar="N",
+        type=int,
+        help="threads that check (default: one for each core but one, which reads and writes)",
     )
     group.add_argument(
         "--batch-rows", metavar="N", type=int, help="rows of a block (default: 65536)"

@@ -45,7 +45,7 @@ class JobOptions:
     helo_result    check HELO in its own right, for every row
     counts         add columns of lookups and void lookups
     explanations   add the column of explanations (RFC 7208 6.2)
-    workers        threads that check; None: one for each core
+    workers        threads that check; None: one for each core but one, which reads and writes
     batch_rows     rows of a block
     answers_from   what the engine's answers come from, in words, for the notes: a job is not
                    resumed with another source of answers. None: not told
@@ -119,8 +119,10 @@ class JobOptions:
         if self.workers is not None:
             return self.workers
         if hasattr(os, "sched_getaffinity"):
-            return max(1, len(os.sched_getaffinity(0)))
-        return os.cpu_count() or 1
+            cores = len(os.sched_getaffinity(0))
+        else:
+            cores = os.cpu_count() or 1
+        return max(1, cores - 1)  # to read and to write takes one
 
     @property
     def is_resumable(self) -> bool:
