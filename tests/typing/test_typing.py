@@ -28,7 +28,8 @@ def reports(tmp_path_factory: pytest.TempPathFactory) -> dict[str, set[tuple[int
     names = ("accepted.py", "refused.py")
     # These have no stubs; of this package, once it is installed, nothing is checked.
     settings = cache / "mypy.ini"
-    settings.write_text("[mypy]\n[mypy-pyarrow.*,msgpack.*,lmdb.*,redis.*]\nignore_missing_imports = True\n")
+    packages = "[mypy-pyarrow.*,msgpack.*,lmdb.*,redis.*]"
+    settings.write_text(f"[mypy]\n{packages}\nignore_missing_imports = True\n")
     command = [sys.executable, "-m", "mypy", "--strict", f"--config-file={settings}"]
     command += ["--no-error-summary"]
     command += [f"--cache-dir={cache}", "--show-error-codes", "--no-pretty", "--hide-error-context"]
