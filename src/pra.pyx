@@ -90,10 +90,12 @@ def restore(str header not None, str mailbox not None, int index, bytes ascii_do
 cdef int pra_domain(PraData *data, uint8_t *name) noexcept nogil:
     """Write the domain in lower case to name (NAME_BUFFER octets): its length, 0 if there is no PRA, or
     PRA_NOT_ASCII. A domain that is no DNS name makes the outcome a failure."""
-    cdef int start = data.mailbox.local_length + 1, length
-    cdef const uint8_t *written = data.mailbox.text + start
+    cdef int start, length
+    cdef const uint8_t *written
     if data.outcome != PRA_FOUND:
-        return 0
+        return 0                                  # the mailbox may be that of another section
+    start = data.mailbox.local_length + 1
+    written = data.mailbox.text + start
     if not sf_is_ascii(written, data.mailbox.length - start):
         return PRA_NOT_ASCII
     length = name_normalise(written, data.mailbox.length - start, name)
