@@ -87,6 +87,8 @@ cdef size_t records_share(StoreData *store, AnswerData *answer) noexcept nogil:
         elif held != record:
             record_retain(held)
             answer.payload.records[i] = held
+            if answer.text == record.text:
+                answer.text = held.text           # the only record of a name may be read as exp= text
             record_release(record)
         held.holders += 1
     answer.interned = 1

@@ -35,7 +35,8 @@ cdef PolicyData *table_of(CheckData *check, const AnswerData *answer, const Reco
         if memcmp(&policy.key, &key, sizeof(PolicyKey)) == 0:
             if policy.checked == check.store.changes and policy.expires >= check.now:
                 return policy
-            return policy if policy_is_good(check.store, policy, check.now) else NULL
+            if policy_is_good(check.store, policy, check.now):
+                return policy
         policy = policy.next
     return NULL
 

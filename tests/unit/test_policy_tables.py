@@ -246,6 +246,20 @@ def test_threads_while_tables_come_and_go() -> None:
     assert engine.statistics()["tables_made"] > 20
 
 
+def test_a_shared_record_is_read_as_an_explanation() -> None:
+    """The text of exp= is that of a record which another name had first, and which is held once."""
+    shared = "v=spf1 ?all " + "x=" + "y" * 200
+    records = dict.fromkeys(("first.example", "why.example"), shared)
+    records |= {f"a{n}.example": "v=spf1 -all exp=why.example" for n in range(50)}
+    engine = sf.Engine(replies(records))
+    engine.check_host(OUTSIDE, "first.example")
+    for number in range(50):
+        verdict = engine.check_host(OUTSIDE, f"a{number}.example")
+        assert verdict.explanation == shared
+        records[f"z{number}.example"] = "v=spf1 " + "z" * 3 + "=" + "q" * 205
+        engine.check_host(OUTSIDE, f"z{number}.example")
+
+
 def test_export_and_put_give_the_same_verdicts() -> None:
     answers: dict[sf.Question, sf.Answer] = {
         sf.Question("one.example", TXT): policy("v=spf1 MX A:Host.Example -all exp=why.example"),
