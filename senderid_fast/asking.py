@@ -10,7 +10,7 @@ from time import monotonic_ns
 from typing import TYPE_CHECKING, cast
 
 from senderid_fast.askers import Askers
-from senderid_fast.engine_base import FETCHED_TOGETHER, ROUNDS_MORE, Closure, EngineBase, cut
+from senderid_fast.engine_base import Closure, EngineBase, cut
 from senderid_fast.flights import Flights
 from senderid_fast.questions import Answer, Question
 from senderid_fast.results import Scope
@@ -107,17 +107,9 @@ class AskingEngine(EngineBase):
         be kept (without a time to live, or for want of room).
         """
         left: list[Closure] = []
-        for some in cut(domains, FETCHED_TOGETHER):
-            asked: set[Question] = set()
-            for _ in range(self._settings.limits.lookups + ROUNDS_MORE):
-                closure = self.closure(some, scope, ip4=ip4, ip6=ip6, explanations=explanations)
-                questions = tuple(each for each in closure.questions if each not in asked)
-                if not questions:
-                    break
-                asked.update(questions)
-                for question, answer in self._ask_all(questions):
-                    self._keep(question, answer)
-            left.append(closure)
+        for questions in self._rounds(left, domains, scope, ip4, ip6, explanations):
+            for question, answer in self._ask_all(questions):
+                self._keep(question, answer)
         return Closure.union(left)
 
     def _ask_all(self, questions: tuple[Question, ...]) -> Iterator[tuple[Question, Answer | None]]:

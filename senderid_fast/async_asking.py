@@ -10,7 +10,7 @@ from collections import deque
 from time import monotonic_ns
 from typing import TYPE_CHECKING, Any, cast
 
-from senderid_fast.engine_base import FETCHED_TOGETHER, ROUNDS_MORE, Closure, EngineBase, cut
+from senderid_fast.engine_base import Closure, EngineBase, cut
 from senderid_fast.questions import Answer, Question, Status
 from senderid_fast.results import Scope
 
@@ -115,24 +115,14 @@ class AsyncAskingEngine(EngineBase):
         import asyncio
 
         left: list[Closure] = []
-        for some in cut(domains, FETCHED_TOGETHER):
-            asked: set[Question] = set()
-            for _ in range(self._settings.limits.lookups + ROUNDS_MORE):
-                closure = self.closure(some, scope, ip4=ip4, ip6=ip6, explanations=explanations)
-                questions = [each for each in closure.questions if each not in asked]
-                if not questions:
-                    break
-                asked.update(questions)
-                found = await self._found(questions)
-                for question, answer in found.items():
-                    self._keep(question, answer)
-                questions = [question for question in questions if question not in found]
-                size = self._settings.concurrency
-                for first in range(0, len(questions), size):
-                    asking = map(self._ask_timed, questions[first : first + size])
-                    for question, reply, _ in await asyncio.gather(*asking):
-                        self._keep(question, reply)
-            left.append(closure)
+        for questions in self._rounds(left, domains, scope, ip4, ip6, explanations):
+            found = await self._found(questions)
+            for question, answer in found.items():
+                self._keep(question, answer)
+            others = [question for question in questions if question not in found]
+            for some in cut(others, self._settings.concurrency):
+                for question, reply, _ in await asyncio.gather(*map(self._ask_timed, some)):
+                    self._keep(question, reply)
         return Closure.union(left)
 
     async def _ask_timed(self, question: Question) -> tuple[Question, Answer | None, int]:

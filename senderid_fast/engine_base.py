@@ -40,8 +40,6 @@ if TYPE_CHECKING:
     Octets = bytes | bytearray | memoryview
 
 __all__ = [
-    "FETCHED_TOGETHER",
-    "ROUNDS_MORE",
     "Closure",
     "EngineBase",
     "OpenTerm",
@@ -271,6 +269,28 @@ class EngineBase(ABC):
             return Closure(questions, tuple(OpenTerm(*term) for term in terms), complete)
 
         return Closure.union(map(of, domains))
+
+    def _rounds(
+        self,
+        left: list[Closure],
+        domains: Iterable[Text],
+        scope: Scope,
+        ip4: bool,
+        ip6: bool,
+        explanations: bool,
+    ) -> Iterator[tuple[Question, ...]]:
+        """The questions of fetch, round by round; the driver has each round answered and kept. What
+        is open at the end goes to left."""
+        for some in cut(domains, FETCHED_TOGETHER):
+            asked: set[Question] = set()
+            for _ in range(self._settings.limits.lookups + ROUNDS_MORE):
+                closure = self.closure(some, scope, ip4=ip4, ip6=ip6, explanations=explanations)
+                questions = tuple(each for each in closure.questions if each not in asked)
+                if not questions:
+                    break
+                asked.update(questions)
+                yield questions
+            left.append(closure)
 
     def statistics(self) -> dict[str, int]:
         """Counts since the engine was made: the store's, questions that the resolver was asked, and

@@ -84,26 +84,32 @@ cdef void set_question(QuestionData *question, int rrtype, const Target *target)
     memcpy(question.name, target.name, target.length)
 
 
+cdef bint has_room(Closure *closure, void **array, int count, int *room, size_t size) noexcept nogil:
+    """Whether one more can be collected; the array grows for it."""
+    cdef void *more
+    if count < room[0]:
+        return True
+    more = realloc(array[0], (2 * room[0] + 8) * size) if room[0] < CLOSURE_MOST else NULL
+    if more == NULL:
+        closure.full = True
+        return False
+    array[0] = more
+    room[0] = 2 * room[0] + 8
+    return True
+
+
 cdef void closure_question(Closure *closure, int rrtype, const Target *target) noexcept nogil:
     """Collect a question that has no answer yet, once."""
     cdef QuestionData *question
-    cdef void *more
     cdef int i
     for i in range(closure.question_count):
         question = &closure.questions[i]
         if question.hash == target.hash and question.rrtype == rrtype and question.length == target.length and (
                 memcmp(question.name, target.name, target.length) == 0):
             return
-    if closure.question_count == closure.question_room:
-        if closure.question_room >= CLOSURE_MOST:
-            closure.full = True
-            return
-        closure.question_room = 2 * closure.question_room + 16
-        more = realloc(closure.questions, closure.question_room * sizeof(QuestionData))
-        if more == NULL:
-            closure.full = True
-            return
-        closure.questions = <QuestionData *>more
+    if not has_room(closure, <void **>&closure.questions, closure.question_count, &closure.question_room,
+                    sizeof(QuestionData)):
+        return
     set_question(&closure.questions[closure.question_count], rrtype, target)
     closure.question_count += 1
 
@@ -112,23 +118,14 @@ cdef void closure_term(CheckData *check, RecordData *record, int term, const Tar
     """Collect a term whose questions depend on the message, once for each host."""
     cdef Closure *closure = check.closure
     cdef OpenTerm *open
-    cdef void *more
     cdef int i
     for i in range(closure.term_count):
         open = &closure.terms[i]
         if open.record == record and open.term == term and open.host_length == host.length and (
                 memcmp(open.host, host.name, host.length) == 0):
             return
-    if closure.term_count == closure.term_room:
-        if closure.term_room >= CLOSURE_MOST:
-            closure.full = True
-            return
-        closure.term_room = 2 * closure.term_room + 4
-        more = realloc(closure.terms, closure.term_room * sizeof(OpenTerm))
-        if more == NULL:
-            closure.full = True
-            return
-        closure.terms = <OpenTerm *>more
+    if not has_room(closure, <void **>&closure.terms, closure.term_count, &closure.term_room, sizeof(OpenTerm)):
+        return
     open = &closure.terms[closure.term_count]
     record_retain(record)
     open.record = record

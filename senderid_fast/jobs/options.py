@@ -24,7 +24,7 @@ STANDARD = "-"  # standard input, or standard output
 COLUMNS = ("ip", "helo", "mail_from")
 MAIL_FORMATS = ("mbox", "maildir", "eml")
 # Enough rows for every core and for a good row group of Parquet, some MiB of memory.
-BATCH_ROWS = 65_536
+BATCH_ROWS = 131_072
 MOST_BATCH_ROWS = 1 << 20
 MOST_WORKERS = 256
 NO_COLUMNS: Mapping[str, str] = MappingProxyType({})

@@ -13,6 +13,7 @@ next one.
 
 from __future__ import annotations
 
+from abc import ABC, abstractmethod
 from collections.abc import Iterator
 from typing import TYPE_CHECKING, Any
 
@@ -30,7 +31,7 @@ STEP = 8192  #: rows that are decoded at a time, before their size is known
 MESSAGE_LIMIT = 2 << 30  #: octets of one message of an IPC stream
 
 
-class _ColumnarSource:
+class _ColumnarSource(ABC):
     """What the three have in common: parts of which each gives batches."""
 
     may_fault = False
@@ -57,13 +58,13 @@ class _ColumnarSource:
                 raise RowsError(self._octets.name, "", f'it has the column "{name}" twice')
         return schema
 
+    @abstractmethod
     def _parts(self, first: int) -> Iterator[tuple[int, Iterator[pa.RecordBatch]]]:
         """The parts from one on, each with its number and its batches."""
-        raise NotImplementedError
 
+    @abstractmethod
     def _consumed(self, part: int, rows: int) -> int:
         """Octets that were read when so many rows of a part were given."""
-        raise NotImplementedError
 
     def blocks(self) -> Iterator[Block]:
         """The rows from where the source was opened. Raises RowsError."""

@@ -11,6 +11,7 @@ is a row at fault: there is nothing that could be checked.
 from __future__ import annotations
 
 import os
+from abc import ABC, abstractmethod
 from collections.abc import Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING, NamedTuple
@@ -87,7 +88,7 @@ class _Row(NamedTuple):
     reason: str | None
 
 
-class _MailSource:
+class _MailSource(ABC):
     """What all mail has in common. A RowSource."""
 
     format = ""
@@ -113,17 +114,17 @@ class _MailSource:
         self._relays = trusted if trusted is not None else TrustedRelays()
         self._start(place)
 
+    @abstractmethod
     def _start(self, place: Place | None) -> None:
         """Open the mail at a place."""
-        raise NotImplementedError
 
+    @abstractmethod
     def _messages(self) -> Iterator[tuple[int, Found]]:
         """The messages from there on, with their numbers from 1."""
-        raise NotImplementedError
 
+    @abstractmethod
     def _place(self, number: int, found: Found) -> Place:
         """Where it is behind a message."""
-        raise NotImplementedError
 
     def _read(self) -> int:
         """How much of the input has been read."""
@@ -171,7 +172,7 @@ class _MailSource:
         problem = f"the place to go on from is none of format {self.format}"
         return RowsError(self._path, "", problem)
 
-    def close(self) -> None:
+    def close(self) -> None:  # noqa: B027 - a folder has nothing open
         """Let go of files."""
 
 

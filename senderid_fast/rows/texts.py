@@ -10,6 +10,7 @@ many of its rows have been given already. It holds for any size of pieces.
 
 from __future__ import annotations
 
+from abc import ABC, abstractmethod
 from collections.abc import Iterator
 from typing import TYPE_CHECKING, NamedTuple
 
@@ -41,7 +42,7 @@ class Piece(NamedTuple):
     fault: str
 
 
-class TextSource:
+class TextSource(ABC):
     """What sources of text have in common. A subclass knows rows: _cut, _fast, _slow.
 
     The schema must be set before blocks() is called.
@@ -67,17 +68,17 @@ class TextSource:
 
     # -- what a subclass knows -------------------------------------------------------------------
 
+    @abstractmethod
     def _cut(self, data: bytes) -> int:
         """Where the last whole row of the text ends; 0 if there is none."""
-        raise NotImplementedError
 
+    @abstractmethod
     def _fast(self, data: bytes) -> pa.RecordBatch | None:
         """The rows of a piece, if it is certain that none is at fault."""
-        raise NotImplementedError
 
+    @abstractmethod
     def _slow(self, data: bytes, line: int) -> tuple[pa.RecordBatch, list[Fault]]:
         """The rows of a piece, one by one."""
-        raise NotImplementedError
 
     # -- pieces ----------------------------------------------------------------------------------
 
