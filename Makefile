@@ -36,6 +36,7 @@ lint: set-up
 	PATH="$(CURDIR)/$(BIN):$$PATH" $(BIN)/cython-lint src senderid_fast/_core/*.pxd
 
 bench: set-up
+	@scripts/install-test-servers.sh
 	$(BIN)/python benchmarks/bench_import.py
 	$(BIN)/pytest benchmarks -o python_files='bench_*.py' --benchmark-only
 
