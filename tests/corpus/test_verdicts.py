@@ -7,8 +7,10 @@ import json
 from collections.abc import Callable
 from typing import Any
 
+import pyarrow as pa
 import pytest
 from support.shared import gzip_lines, shared_file, tsv_rows
+from support.tables import eager_engine
 
 import senderid_fast as sf
 
@@ -59,7 +61,19 @@ def _trace(resolver: sf.ZoneResolver, rows: Rows) -> list[sf.Verdict]:
     return [engine.trace_mail_from(row["ip"], row["sender"], row["helo"]).verdict for row in rows]
 
 
-@pytest.mark.parametrize("driver", [_sync, _asyncio, _trace])
+def _tables(resolver: sf.ZoneResolver, rows: Rows) -> list[sf.Verdict]:
+    """Evaluated, then looked up in the table that was made at once, where there is one."""
+    engine = eager_engine(resolver, store_octets=1 << 30)
+    verdicts = []
+    for row in rows:
+        for _ in range(3):
+            verdict = engine.check_mail_from(row["ip"], row["sender"], row["helo"])
+        verdicts.append(verdict)
+    assert engine.statistics()["tables_made"] > 1_000
+    return verdicts
+
+
+@pytest.mark.parametrize("driver", [_sync, _asyncio, _trace, _tables])
 def test_verdicts(
     zone: dict[str, list[dict[str, Any]]],
     rows: Rows,
@@ -76,3 +90,26 @@ def test_verdicts(
             )
     shown = "\n".join(differences[:SHOWN])
     assert not differences, f"{len(differences)} of {len(rows)} verdicts differ:\n{shown}"
+
+
+def test_tables_and_batches_say_the_same(zone: dict[str, list[dict[str, Any]]], rows: Rows) -> None:
+    """Every field; each domain is asked for the clients of other rows, too."""
+    resolver = sf.ZoneResolver(zone)
+    plain = sf.Engine(resolver, policy_tables=False, store_octets=1 << 30)
+    tabled = eager_engine(resolver, store_octets=1 << 30)
+    clients = [row["ip"] for row in rows]
+    columns: dict[str, list[str]] = {"ip": [], "helo": [], "mail_from": []}
+    expected = []
+    for shift in (0, 1, 7):
+        for number, row in enumerate(rows):
+            check = clients[number - shift], row["sender"], row["helo"]
+            verdict = plain.check_mail_from(*check)
+            assert tabled.check_mail_from(*check) == verdict
+            for name, value in zip(("ip", "mail_from", "helo"), check, strict=True):
+                columns[name].append(value)
+            expected.append((str(verdict.result), str(verdict.reason), verdict.lookups))
+    for engine in (plain, tabled):
+        done = engine.check_batch(pa.table(columns), counts=True)
+        names = ("spf_result", "spf_reason", "spf_lookups")
+        found = list(zip(*(done[name].to_pylist() for name in names), strict=True))
+        assert found == expected

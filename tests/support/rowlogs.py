@@ -4,11 +4,23 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable, Iterator
+from contextlib import closing
 from typing import Any, NamedTuple
 
 from senderid_fast.rows.base import Block, Place, RowSource
 
-__all__ = ["Open", "Read", "assert_resumes", "read_rows"]
+__all__ = [
+    "Open",
+    "Read",
+    "Row",
+    "assert_resumes",
+    "counts_of",
+    "log_of",
+    "read_rows",
+    "rows_of",
+]
+
+Row = tuple[str | None, str | None, str | None, str | None]  # queue_id, ip, helo, mail_from
 
 Open = Callable[..., Any]  # one of the open_ functions of rows
 
@@ -61,3 +73,20 @@ def assert_resumes(opened: Open, path: object, batch_rows: int = 1) -> int:
         # Places and all: the resumed job can be killed in its turn.
         assert [each.place for each in rest] == [each.place for each in blocks[count:]]
     return len(blocks)
+
+
+def log_of(tmp_path: Path, opened: Open, *lines: str) -> Read:
+    path = tmp_path / "log"
+    path.write_bytes("\n".join(lines).encode("utf-8", "surrogateescape") + b"\n")
+    return read_rows(opened, path)
+
+
+def rows_of(read: Read) -> list[Row]:
+    names = ("queue_id", "ip", "helo", "mail_from")
+    return [tuple(row[name] for name in names) for row in read.rows]  # type: ignore[misc]
+
+
+def counts_of(path: Path, opened: Open) -> dict[str, int]:
+    with closing(opened(str(path))) as source:
+        list(source.blocks())
+    return {name: count for name, count in source.counts.items() if count and name != "lines"}

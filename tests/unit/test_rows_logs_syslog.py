@@ -2,37 +2,17 @@
 
 from __future__ import annotations
 
-from contextlib import closing
 from pathlib import Path
 
 import pytest
-from support.rowlogs import Open, Read, read_rows
+from support.rowlogs import Row, counts_of, log_of, rows_of
 
 from senderid_fast.rows.logs.postfix import open_postfix
 from senderid_fast.rows.logs.sendmail import open_sendmail
 
-Row = tuple[str | None, str | None, str | None, str | None]  # queue_id, ip, helo, mail_from
-
 HEAD = "Jan  5 08:00:00 mx postfix/"
 SENT = "size=1840, nrcpt=1 (queue active)"
 TO = "to=<bob@example.org> proto=ESMTP"
-
-
-def log_of(tmp_path: Path, opened: Open, *lines: str) -> Read:
-    path = tmp_path / "log"
-    path.write_bytes("\n".join(lines).encode("utf-8", "surrogateescape") + b"\n")
-    return read_rows(opened, path)
-
-
-def rows_of(read: Read) -> list[Row]:
-    names = ("queue_id", "ip", "helo", "mail_from")
-    return [tuple(row[name] for name in names) for row in read.rows]  # type: ignore[misc]
-
-
-def counts_of(path: Path, opened: Open) -> dict[str, int]:
-    with closing(opened(str(path))) as source:
-        list(source.blocks())
-    return {name: count for name, count in source.counts.items() if count and name != "lines"}
 
 
 # ---- Postfix ------------------------------------------------------------------------------------
