@@ -44,17 +44,19 @@ class AskingEngine(EngineBase):
             began = monotonic_ns()
             check.begin_again(began)
         end = began + self._nanoseconds
+        self._supply(check)
         while check.question is not None:
             answer = self._ask(check.question, end)
             if answer is None or monotonic_ns() >= end:
                 return check.expire()
             self._take(check, answer)
+            self._supply(check)
         return cast("Verdict", check.verdict)
 
     def _settle(self, run: BatchRun) -> BatchRun:
         """The driver of a batch: as _finish, for all questions that are open; the cache is asked
         for them together."""
-        questions = self._past_cache(run, run.run())
+        questions = self._past_cache(run)
         if not run.waiting:
             return run
         if hasattr(self._the_resolver(), "resolve_many"):
@@ -66,20 +68,22 @@ class AskingEngine(EngineBase):
                     took = monotonic_ns() - began
                     for question, answer in zip(some, answers, strict=True):
                         run.answer(question, answer, self._expiry(answer), took)
-                questions = self._past_cache(run, run.run())
+                questions = self._past_cache(run)
             return run
         with self._askers() as askers:
             askers.add(questions)
             while run.waiting:
                 for question, reply, took in askers.answered():
                     run.answer(question, reply, self._expiry(reply), took)
-                askers.add(self._past_cache(run, run.run()))
+                askers.add(self._past_cache(run))
         return run
 
-    def _past_cache(self, run: BatchRun, questions: tuple[Question, ...]) -> tuple[Question, ...]:
-        """The questions that are left when the cache has answered what it can, round by round."""
-        if self._tier is None:
-            return questions
+    def _past_cache(self, run: BatchRun) -> tuple[Question, ...]:
+        """Run the batch. The questions that are left when the cache has answered what it can, round
+        by round."""
+        if self._tier is None or self._tier.is_near:
+            return run.run(self._tier)
+        questions = run.run()
         left: list[Question] = []
         while questions:
             began = monotonic_ns()
@@ -163,7 +167,7 @@ class AskingEngine(EngineBase):
         return self._flights.ask(question, end, self._resolve)
 
     def _answer(self, question: Question, end: int) -> Answer:
-        if self._tier is not None:
+        if self._tier is not None and not self._tier.is_near:  # that was read before
             found = self._tier.find((question,), (end - monotonic_ns()) / 1e9)
             if found:
                 return found[question]

@@ -37,11 +37,13 @@ class AsyncAskingEngine(EngineBase):
     async def _finish(self, check: Check, began: int) -> Verdict:
         """The driver: as Engine._finish, awaiting."""
         end = began + self._nanoseconds
+        self._supply(check)
         while check.question is not None:
             answer = await self._ask(check.question, end)
             if answer is None or monotonic_ns() >= end:
                 return check.expire()
             self._take(check, answer)
+            self._supply(check)
         return cast("Verdict", check.verdict)
 
     async def _stream(self, job: BatchJob, missing: str) -> AsyncIterator[Any]:
@@ -85,6 +87,8 @@ class AsyncAskingEngine(EngineBase):
         import asyncio
 
         left: list[Question] = []
+        if self._tier is None or self._tier.is_near:
+            return list(await asyncio.to_thread(run.run, self._tier))
         while True:
             questions = await asyncio.to_thread(run.run)
             began = monotonic_ns()
@@ -171,7 +175,7 @@ class AsyncAskingEngine(EngineBase):
             del self._flights[key]
 
     async def _answer(self, question: Question, end: int) -> Answer:
-        if self._tier is not None:
+        if self._tier is not None and not self._tier.is_near:  # that was read before
             found = await self._tier.find_async((question,), (end - monotonic_ns()) / 1e9)
             if found:
                 return found[question]

@@ -346,6 +346,13 @@ class EngineBase(ABC):
         now, expires, failure_expires = self._expiry(answer)
         check.answer(answer, expires, failure_expires, now)
 
+    def _supply(self, check: Check) -> None:
+        """Have the check take what a cache in memory has, as long as that has its next answer."""
+        if self._tier is not None and self._tier.is_near:
+            now = monotonic_ns()
+            self._evaluator.epoch = time_ns() - now
+            self._tier.supply_check(check, now)
+
     def _keep(self, question: Question, answer: Answer | None) -> None:
         """Keep an answer that no check waits for."""
         now, expires, failure_expires = self._expiry(answer)

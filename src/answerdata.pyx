@@ -40,7 +40,7 @@ cdef void answer_release(AnswerData *answer) noexcept nogil:
     free(answer)
 
 
-cdef inline const uint8_t *octets_at(bytes octets) noexcept:
+cdef const uint8_t *octets_at(bytes octets) except NULL:
     return <const uint8_t *><const char *>octets
 
 

@@ -3,6 +3,7 @@ from ipaddress import IPv4Address, IPv6Address
 from typing import Any, final
 
 from senderid_fast._core.answers import AnswerStore
+from senderid_fast._core.packed import CacheReader
 from senderid_fast._core.verdict import Verdict
 from senderid_fast.questions import Answer, Question
 
@@ -18,6 +19,9 @@ class Check:
     def answer(
         self, answer: Answer, expires: int, failure_expires: int, now: int
     ) -> Question | None: ...
+    def supply(
+        self, reader: CacheReader, get: Callable[[bytes], Any], unix: float, now: int
+    ) -> int: ...
     def begin_again(self, now: int) -> Question | None: ...
     def expire(self) -> Verdict: ...
     def steps(self) -> list[dict[str, Any]]: ...

@@ -8,12 +8,21 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
 from time import time
-from typing import Any
+from typing import TYPE_CHECKING, Any, cast
 
-from senderid_fast.cache.base import AnswerLeft, Cache, CachedAnswer
+from senderid_fast._core.packed import CacheReader
+from senderid_fast.cache.base import AnswerLeft, Cache, CachedAnswer, NearCache
 from senderid_fast.cache.codec import SKEW
 from senderid_fast.cache.guard import Breaker, Guard
 from senderid_fast.questions import Answer, Question, Status
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from senderid_fast._core.checks import Check
+
+    # Takes what a cache has: (reader, get, now in seconds of Unix time) -> (found, missing).
+    Supply = Callable[[CacheReader, Callable[[bytes], Any], float], tuple[int, int]]
 
 __all__ = ["CacheTier"]
 
@@ -42,6 +51,63 @@ class CacheTier:
             self._timeout = float(cache.timeout)
         except Exception:  # noqa: BLE001 - a field of a stranger's object may raise anything
             self._timeout = UNKNOWN_TIMEOUT
+        self._near = self._near_of(cache) if self._timeout == 0 else None
+
+    def _near_of(self, cache: Cache) -> tuple[NearCache, CacheReader] | None:
+        """The cache, if the core can read it, with the reader of this engine."""
+        try:
+            if isinstance(cache, NearCache):
+                reader = CacheReader(cache.head, self._max_ttl, self._failure_ttl, self._decoded)
+                return cache, reader
+        except Exception:  # noqa: BLE001 - a field of a stranger's object may raise anything
+            self._failures += 1
+        return None
+
+    @property
+    def is_near(self) -> bool:
+        """Whether supply() is how the cache is asked; find() can be all the same."""
+        return self._near is not None
+
+    def supply(self, supply: Supply) -> int:
+        """Have a check or a batch take what a near cache has, in one reading of it. How many answers
+        it took: none, if the cache cannot be asked."""
+        near = self._near
+        if near is None or not self._breaker.may_ask():
+            return 0
+        cache, reader = near
+        now = time()
+        try:
+            found, missing = cache.read(lambda get: supply(reader, get, now))
+        except (KeyboardInterrupt, SystemExit, GeneratorExit):
+            raise
+        except BaseException:  # noqa: BLE001 - a cache may raise anything
+            self._failures += 1
+            self._breaker.failed()
+            return 0
+        self._breaker.succeeded()
+        self._hits += found
+        self._misses += missing
+        return found
+
+    def supply_check(self, check: Check, now: int) -> None:
+        """As supply(), for one check; now  nanoseconds of monotonic_ns()."""
+
+        def supply(
+            reader: CacheReader, get: Callable[[bytes], Any], unix: float
+        ) -> tuple[int, int]:
+            found = check.supply(reader, get, unix, now)
+            return found, check.verdict is None
+
+        self.supply(supply)
+
+    def _decoded(
+        self, question: Question, key: bytes, octets: bytes, now: float
+    ) -> Answer | None:
+        """What a near cache makes of octets that the core does not read for sure."""
+        cached = cast("NearCache", self._cache).decoded(question, key, octets, now)
+        if cached is None or cached.expires <= now:
+            return None
+        return self._left(cached, now)
 
     def find(self, questions: Sequence[Question], seconds: float) -> dict[Question, Answer]:
         """The answers that the cache has, asked in one call.
