@@ -88,12 +88,22 @@ class BatchRun:
         return self._core.waiting
 
     def run(self, tier: CacheTier | None = None) -> tuple[Question, ...]:
-        """Check the rows that can be checked: first all, then those that wait; round by round, as
-        long as a near cache has what they wait for."""
+        """Check the rows that can be checked: first all, then those that wait.
+
+        tier  a near cache that is asked first, round by round as long as it has something
+        """
         self._run_parts()
-        while tier is not None and self._core.waiting and tier.supply(self._supply):
+        while tier is not None and self._core.waiting:
+            before = self._core.open
+            tier.supply(self._supply)
+            # Not what supply() gives: that is nothing where a cache fails at its last answer.
+            if self._core.open == before:
+                break
             self._run_parts()
-        return tuple(self._core.questions())
+        questions = tuple(self._core.questions())
+        if tier is not None:
+            tier.missed(len(questions))
+        return questions
 
     def _run_parts(self) -> None:
         others = range(1, self._core.part_count)
@@ -106,9 +116,7 @@ class BatchRun:
         else:
             self._core.run(0)
 
-    def _supply(
-        self, reader: CacheReader, get: Callable[[bytes], Any], unix: float
-    ) -> tuple[int, int]:
+    def _supply(self, reader: CacheReader, get: Callable[[bytes], Any], unix: float) -> int:
         from senderid_fast._core.supplying import supply_batch
 
         return supply_batch(self._core, reader, get, unix, monotonic_ns(), self._keep)

@@ -139,6 +139,14 @@ cdef class Batch:
             count += self.parts[i].waiting_count
         return count
 
+    @property
+    def open(self):
+        """How many questions of the parts have no answer yet."""
+        cdef int i, count = 0
+        for i in range(self.part_count):
+            count += self.parts[i].questions.open
+        return count
+
     def questions(self):
         """The questions that came up since the last call, each once, in the order of the rows."""
         cdef int i, number

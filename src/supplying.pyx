@@ -15,7 +15,7 @@ from senderid_fast._core.waiting cimport QUESTION_ANSWERED, QUESTION_NEW, Wanted
 
 def supply_batch(Batch batch not None, CacheReader reader not None, get, double unix, int64_t now,
                  AnswerStore keep):
-    """Ask a cache what came up since the last call, each question once. (found, missing).
+    """Ask a cache what came up since the last call. How many answers it had.
 
     What is found is answered, and is not handed out by Batch.questions(). It counts as having taken no
     time: it was in memory.
@@ -27,9 +27,8 @@ def supply_batch(Batch batch not None, CacheReader reader not None, get, double 
     cdef Part *part
     cdef Wanted *wanted
     cdef const uint8_t *name
-    cdef int i, number, found = 0, missing = 0
+    cdef int i, number, found = 0
     cdef bint several = batch.part_count > 1
-    cdef set missed = set()
     for i in range(batch.part_count):
         part = &batch.parts[i]
         for number in range(part.questions.looked, part.questions.count):
@@ -38,21 +37,13 @@ def supply_batch(Batch batch not None, CacheReader reader not None, get, double 
             if wanted.state != QUESTION_NEW:
                 continue
             name = part.questions.names + wanted.name
-            if several:
-                # Another part may have asked the same.
-                if store_find(&batch.fetched.data, 0, wanted.hash, wanted.rrtype, name, wanted.length,
-                              INT64_MIN) != NULL:
-                    wanted.state = QUESTION_ANSWERED
-                    part.questions.open -= 1
-                    continue
-                asked = ((<const char *>name)[:wanted.length], wanted.rrtype)
-                if asked in missed:
-                    continue
+            if several and store_find(&batch.fetched.data, 0, wanted.hash, wanted.rrtype, name, wanted.length,
+                                      INT64_MIN) != NULL:
+                wanted.state = QUESTION_ANSWERED         # another part asked the same
+                part.questions.open -= 1
+                continue
             if not reader.take(get, name, wanted.length, wanted.rrtype, unix, now, &fetched,
                                NULL if keep is None else &kept):
-                missing += 1
-                if several:
-                    missed.add(asked)
                 continue
             found += 1
             wanted.state = QUESTION_ANSWERED
@@ -63,4 +54,4 @@ def supply_batch(Batch batch not None, CacheReader reader not None, get, double 
                 if kept.expires > now:
                     keep.keep(kept, wanted.area, now)
                 answer_release(kept)
-    return found, missing
+    return found

@@ -19,10 +19,8 @@ from senderid_fast.questions import Answer, Question, Status
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from senderid_fast._core.checks import Check
-
-    # Takes what a cache has: (reader, get, now in seconds of Unix time) -> (found, missing).
-    Supply = Callable[[CacheReader, Callable[[bytes], Any], float], tuple[int, int]]
+    # Takes what a cache has: (reader, get, now in seconds of Unix time) -> how many answers.
+    Supply = Callable[[CacheReader, Callable[[bytes], Any], float], int]
 
 __all__ = ["CacheTier"]
 
@@ -68,41 +66,29 @@ class CacheTier:
         """Whether supply() is how the cache is asked; find() can be all the same."""
         return self._near is not None
 
-    def supply(self, supply: Supply) -> int:
-        """Have a check or a batch take what a near cache has, in one reading of it. How many answers
-        it took: none, if the cache cannot be asked."""
+    def supply(self, supply: Supply) -> None:
+        """Have a check or a batch take what a near cache has, in one reading of it."""
         near = self._near
         if near is None or not self._breaker.may_ask():
-            return 0
+            return
         cache, reader = near
         now = time()
         try:
-            found, missing = cache.read(lambda get: supply(reader, get, now))
+            found = cache.read(lambda get: supply(reader, get, now))
         except (KeyboardInterrupt, SystemExit, GeneratorExit):
             raise
         except BaseException:  # noqa: BLE001 - a cache may raise anything
             self._failures += 1
             self._breaker.failed()
-            return 0
-        self._breaker.succeeded()
-        self._hits += found
-        self._misses += missing
-        return found
+        else:
+            self._breaker.succeeded()
+            self._hits += found
 
-    def supply_check(self, check: Check, now: int) -> None:
-        """As supply(), for one check; now  nanoseconds of monotonic_ns()."""
+    def missed(self, count: int) -> None:
+        """Count what a near cache did not have, and what it could not be asked for."""
+        self._misses += count
 
-        def supply(
-            reader: CacheReader, get: Callable[[bytes], Any], unix: float
-        ) -> tuple[int, int]:
-            found = check.supply(reader, get, unix, now)
-            return found, check.verdict is None
-
-        self.supply(supply)
-
-    def _decoded(
-        self, question: Question, key: bytes, octets: bytes, now: float
-    ) -> Answer | None:
+    def _decoded(self, question: Question, key: bytes, octets: bytes, now: float) -> Answer | None:
         """What a near cache makes of octets that the core does not read for sure."""
         cached = cast("NearCache", self._cache).decoded(question, key, octets, now)
         if cached is None or cached.expires <= now:
