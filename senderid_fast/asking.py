@@ -47,11 +47,13 @@ class AskingEngine(EngineBase):
             check.begin_again(began)
         end = began + self._nanoseconds
         ahead: dict[Question, Answer | None] = {}
+        self._supply(check)
         while check.question is not None:
             answer = self._ask_ahead(check, end, ahead)
             if answer is None or monotonic_ns() >= end:
                 return check.expire()
             self._take(check, answer)
+            self._supply(check)
         return cast("Verdict", check.verdict)
 
     def _ask_ahead(
@@ -59,18 +61,24 @@ class AskingEngine(EngineBase):
     ) -> Answer | None:
         """The answer that the check waits for. What it may ask next is asked by threads at the same
         time, up to settings.prefetch questions, and stands in ahead, None until it is answered."""
-        question = cast("Question", check.question)
+        wanted = cast("Question", check.question)
         most = self._settings.prefetch
+        # What a near cache has, the check has taken.
+        near = self._tier is not None and self._tier.is_near
 
         def asking(question: Question, end: int) -> Answer:
             # Whoever was too late for the flight finds its answer here.
             answer = ahead.get(question)
             if answer is None:
-                answer = ahead[question] = self._answer(question, end)
+                answer = ahead[question] = (
+                    self._resolve(question, end)
+                    if near and question == wanted
+                    else self._answer(question, end)
+                )
             return answer
 
         for each in check.ahead(most + 1) if most else ():
-            if each != question and each not in ahead and self._ahead.acquire(blocking=False):
+            if each != wanted and each not in ahead and self._ahead.acquire(blocking=False):
                 ahead[each] = None
                 try:
                     threading.Thread(
@@ -81,7 +89,7 @@ class AskingEngine(EngineBase):
                     ).start()
                 except RuntimeError:  # no more threads: it is asked when its turn comes
                     self._ahead.release()
-        return self._flights.ask(question, end, asking)
+        return self._flights.ask(wanted, end, asking)
 
     def _fetch_ahead(
         self,
@@ -98,7 +106,7 @@ class AskingEngine(EngineBase):
     def _settle(self, run: BatchRun) -> BatchRun:
         """The driver of a batch: as _finish, for all questions that are open; the cache is asked
         for them together."""
-        questions = self._past_cache(run, run.run())
+        questions = self._past_cache(run)
         if not run.waiting:
             return run
         if hasattr(self._the_resolver(), "resolve_many"):
@@ -110,20 +118,22 @@ class AskingEngine(EngineBase):
                     took = monotonic_ns() - began
                     for question, answer in zip(some, answers, strict=True):
                         run.answer(question, answer, self._expiry(answer), took)
-                questions = self._past_cache(run, run.run())
+                questions = self._past_cache(run)
             return run
         with self._askers() as askers:
             askers.add(questions)
             while run.waiting:
                 for question, reply, took in askers.answered():
                     run.answer(question, reply, self._expiry(reply), took)
-                askers.add(self._past_cache(run, run.run()))
+                askers.add(self._past_cache(run))
         return run
 
-    def _past_cache(self, run: BatchRun, questions: tuple[Question, ...]) -> tuple[Question, ...]:
-        """The questions that are left when the cache has answered what it can, round by round."""
-        if self._tier is None:
-            return questions
+    def _past_cache(self, run: BatchRun) -> tuple[Question, ...]:
+        """Run the batch. The questions that are left when the cache has answered what it can, round
+        by round."""
+        if self._tier is None or self._tier.is_near:
+            return run.run(self._tier)
+        questions = run.run()
         left: list[Question] = []
         while questions:
             began = monotonic_ns()
@@ -198,12 +208,8 @@ class AskingEngine(EngineBase):
             self._tier.keep(zip(questions, answers, strict=True))
         return answers
 
-    def _ask(self, question: Question, end: int) -> Answer | None:
-        """The answer, asked once for all threads that want it; None if the time is over."""
-        return self._flights.ask(question, end, self._answer)
-
     def _ask_resolver(self, question: Question, end: int) -> Answer | None:
-        """As _ask(), of what the cache has been asked for before."""
+        """The answer to what the cache has been asked for before."""
         return self._flights.ask(question, end, self._resolve)
 
     def _answer(self, question: Question, end: int) -> Answer:

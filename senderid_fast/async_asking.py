@@ -38,12 +38,14 @@ class AsyncAskingEngine(EngineBase):
         """The driver: as Engine._finish, awaiting."""
         end = began + self._nanoseconds
         ahead: dict[Question, asyncio.Task[Answer | None]] = {}
+        self._supply(check)
         try:
             while check.question is not None:
                 answer = await self._ask_ahead(check, end, ahead)
                 if answer is None or monotonic_ns() >= end:
                     return check.expire()
                 self._take(check, answer)
+                self._supply(check)
             return cast("Verdict", check.verdict)
         finally:
             for task in ahead.values():
@@ -59,10 +61,13 @@ class AsyncAskingEngine(EngineBase):
         most = self._settings.prefetch
         for question in check.ahead(most + 1) if most else ():
             if question not in ahead:
-                ahead[question] = asyncio.create_task(self._ask(question, end))
+                ahead[question] = asyncio.create_task(self._ask(question, end, self._answer))
         question = cast("Question", check.question)
         task = ahead.pop(question, None)
-        return await (task or self._ask(question, end))
+        # What a near cache has, the check has taken.
+        near = self._tier is not None and self._tier.is_near
+        asking = self._resolve if near else self._answer
+        return await (task or self._ask(question, end, asking))
 
     async def _stream(self, job: BatchJob, missing: str) -> AsyncIterator[Any]:
         import asyncio
@@ -105,6 +110,8 @@ class AsyncAskingEngine(EngineBase):
         import asyncio
 
         left: list[Question] = []
+        if self._tier is None or self._tier.is_near:
+            return list(await asyncio.to_thread(run.run, self._tier))
         while True:
             questions = await asyncio.to_thread(run.run)
             began = monotonic_ns()
@@ -150,16 +157,10 @@ class AsyncAskingEngine(EngineBase):
         answer = await self._ask(question, began + self._nanoseconds, self._resolve)
         return question, answer, monotonic_ns() - began
 
-    async def _ask(
-        self, question: Question, end: int, asking: Asking | None = None
-    ) -> Answer | None:
-        """The answer, asked once for all tasks that want it; None if the time is over.
-
-        asking  how; None: the cache first, then the resolver
-        """
+    async def _ask(self, question: Question, end: int, asking: Asking) -> Answer | None:
+        """The answer, asked once for all tasks that want it; None if the time is over."""
         import asyncio
 
-        asking = asking or self._answer
         loop = asyncio.get_running_loop()
         key = id(loop), question
         while (left := end - monotonic_ns()) > 0:

@@ -20,6 +20,8 @@ if TYPE_CHECKING:
     import pyarrow as pa
 
     from senderid_fast._core.checks import Evaluator
+    from senderid_fast._core.packed import CacheReader
+    from senderid_fast.cache.tier import CacheTier
 
 __all__ = ["Answers", "BatchJob", "BatchOptions", "BatchOutcome", "BatchRun"]
 
@@ -85,8 +87,25 @@ class BatchRun:
         """How many checks wait for an answer."""
         return self._core.waiting
 
-    def run(self) -> tuple[Question, ...]:
-        """Check the rows that can be checked: first all, then those that wait."""
+    def run(self, tier: CacheTier | None = None) -> tuple[Question, ...]:
+        """Check the rows that can be checked: first all, then those that wait.
+
+        tier  a near cache that is asked first, round by round as long as it has something
+        """
+        self._run_parts()
+        while tier is not None and self._core.waiting:
+            before = self._core.open
+            tier.supply(self._supply)
+            # Not what supply() gives: that is nothing where a cache fails at its last answer.
+            if self._core.open == before:
+                break
+            self._run_parts()
+        questions = tuple(self._core.questions())
+        if tier is not None:
+            tier.missed(len(questions))
+        return questions
+
+    def _run_parts(self) -> None:
         others = range(1, self._core.part_count)
         if others:
             with ThreadPoolExecutor(len(others), "senderid-fast batch") as pool:
@@ -96,7 +115,11 @@ class BatchRun:
                     each.result()
         else:
             self._core.run(0)
-        return tuple(self._core.questions())
+
+    def _supply(self, reader: CacheReader, get: Callable[[bytes], Any], unix: float) -> int:
+        from senderid_fast._core.supplying import supply_batch
+
+        return supply_batch(self._core, reader, get, unix, monotonic_ns(), self._keep)
 
     def answer(
         self, question: Question, answer: Answer | None, expiry: tuple[int, int, int], took: int = 0

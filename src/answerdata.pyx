@@ -1,32 +1,29 @@
 """An answer in compiled form: one block of memory that never changes.
 
-What may live here: how an answer lies in memory, and the way there from questions.Answer. No rule of
-SPF but which record of a TXT answer applies: that is worked out once, when the answer comes.
+What may live here: the life of an answer, and the way to it from questions.Answer and back. How it lies
+in memory is in answerblocks.pyx.
 """
 
-from libc.stdint cimport int8_t, int64_t, uint8_t, uint16_t, uint32_t
-from libc.stdlib cimport free, malloc, qsort
-from libc.string cimport memcpy, memset
+from libc.stdint cimport int64_t, uint8_t, uint32_t
+from libc.stdlib cimport free, malloc
+from libc.string cimport memcpy
 
+from senderid_fast._core.answerblocks cimport (
+    NAMES_MOST, block_of_addresses, block_of_names, block_of_nothing, block_of_texts, block_payload, block_sort,
+)
 from senderid_fast._core.cidr cimport (
     ADDRESS_TEXT, FAMILY_IP4, FAMILY_IP6, Address, address_from_octets, address_write_readable, ip4_parse,
     ip6_parse, u128,
 )
-from senderid_fast._core.macros cimport EXPLANATION_TEXT_MAX
-from senderid_fast._core.names cimport NAME_BUFFER, NAME_MAX, name_key, name_normalise, sf_hash
-from senderid_fast._core.records cimport (
-    SELECT_NONE, RecordData, record_parse, record_release, select_index, sf_release, sf_retain,
-)
-from senderid_fast._core.tokenizer cimport SCOPE_SPF, version_parse, version_parse
+from senderid_fast._core.names cimport NAME_MAX
+from senderid_fast._core.records cimport record_release, sf_release, sf_retain
 
 from senderid_fast.questions import Status
 
 cdef dict STATUS_NUMBERS = {status: number for number, status in enumerate(Status)}
 
 cdef enum:
-    SCOPE_COUNT = 3
     RECORDS_MOST = 0xFFFF
-    NAMES_MOST = 1000         # of MX or PTR kept: the limits of a check are far below
 
 
 cdef void answer_retain(AnswerData *answer) noexcept nogil:
@@ -43,20 +40,8 @@ cdef void answer_release(AnswerData *answer) noexcept nogil:
     free(answer)
 
 
-cdef int ip4_order(const void *left, const void *right) noexcept nogil:
-    cdef uint32_t a = (<const uint32_t *>left)[0]
-    cdef uint32_t b = (<const uint32_t *>right)[0]
-    return -1 if a < b else a > b
-
-
-cdef int ip6_order(const void *left, const void *right) noexcept nogil:
-    cdef u128 a = (<const u128 *>left)[0]
-    cdef u128 b = (<const u128 *>right)[0]
-    return -1 if a < b else a > b
-
-
-cdef inline size_t aligned(size_t size) noexcept nogil:
-    return (size + 15) & ~<size_t>15
+cdef const uint8_t *octets_at(bytes octets) except NULL:
+    return <const uint8_t *><const char *>octets
 
 
 cdef bytes name_octets(str name):
@@ -64,31 +49,10 @@ cdef bytes name_octets(str name):
     return name.encode("latin-1")
 
 
-cdef inline size_t payload_at(size_t name_length, int rrtype) noexcept nogil:
-    cdef size_t at = sizeof(AnswerData) + name_length
-    return aligned(at) if rrtype == TYPE_AAAA else (at + 7) & ~<size_t>7
-
-
-cdef AnswerData *answer_block(bytes name, int rrtype, int status, size_t payload, int64_t expires) except NULL:
-    """An answer with room for payload octets behind its name, aligned for what its type holds."""
-    cdef size_t size = payload_at(len(name), rrtype) + payload
-    cdef AnswerData *answer = <AnswerData *>malloc(size)
+cdef AnswerData *made(AnswerData *answer) except NULL:
     if answer == NULL:
         raise MemoryError
-    memset(answer, 0, sizeof(AnswerData))
-    memcpy(answer + 1, <const char *>name, len(name))
-    answer.refs = 1
-    answer.size = <uint32_t>size
-    answer.name_length = <uint8_t>len(name)
-    answer.rrtype = <unsigned short>rrtype
-    answer.status = <uint8_t>status
-    answer.expires = expires
-    answer.hash = question_hash(sf_hash(answer_name(answer), len(name), name_key), rrtype)
     return answer
-
-
-cdef inline void *payload_of(AnswerData *answer) noexcept nogil:
-    return <char *>answer + payload_at(answer.name_length, answer.rrtype)
 
 
 cdef bytes packed_octets(record, Py_ssize_t length):
@@ -102,34 +66,32 @@ cdef bytes packed_octets(record, Py_ssize_t length):
 
 
 cdef AnswerData *compile_a(bytes name, tuple records, int64_t expires) except NULL:
-    cdef AnswerData *answer = answer_block(name, TYPE_A, STATUS_OK, len(records) * sizeof(uint32_t), expires)
-    cdef uint32_t *out = <uint32_t *>payload_of(answer)
+    cdef AnswerData *answer = made(block_of_addresses(octets_at(name), len(name), TYPE_A, len(records), expires))
+    cdef uint32_t *out = <uint32_t *>block_payload(answer)
     cdef Address address
     cdef bytes text
     try:
         for record in records:
             text = packed_octets(record, 4)
             if text is not None:
-                address_from_octets(<const uint8_t *><const char *>text, 4, &address)
+                address_from_octets(octets_at(text), 4, &address)
                 out[0] = address.ip4
                 out += 1
                 continue
             text = (<str>record).encode("ascii")
-            if not ip4_parse(<const uint8_t *><const char *>text, len(text), out):
+            if not ip4_parse(octets_at(text), len(text), out):
                 raise ValueError(f"{record!a:.100} is no IPv4 address")
             out += 1
     except BaseException:
         answer_release(answer)
         raise
-    answer.payload.ip4 = <const uint32_t *>payload_of(answer)
-    answer.count = <uint16_t>len(records)
-    qsort(payload_of(answer), answer.count, sizeof(uint32_t), ip4_order)
+    block_sort(answer)
     return answer
 
 
 cdef AnswerData *compile_aaaa(bytes name, tuple records, int64_t expires) except NULL:
-    cdef AnswerData *answer = answer_block(name, TYPE_AAAA, STATUS_OK, len(records) * sizeof(u128), expires)
-    cdef u128 *out = <u128 *>payload_of(answer)
+    cdef AnswerData *answer = made(block_of_addresses(octets_at(name), len(name), TYPE_AAAA, len(records), expires))
+    cdef u128 *out = <u128 *>block_payload(answer)
     cdef bytes text
     cdef uint8_t octet
     try:
@@ -142,114 +104,39 @@ cdef AnswerData *compile_aaaa(bytes name, tuple records, int64_t expires) except
                 out += 1
                 continue
             text = (<str>record).encode("ascii")
-            if not ip6_parse(<const uint8_t *><const char *>text, len(text), out):
+            if not ip6_parse(octets_at(text), len(text), out):
                 raise ValueError(f"{record!a:.100} is no IPv6 address")
             out += 1
     except BaseException:
         answer_release(answer)
         raise
-    answer.payload.ip6 = <const u128 *>payload_of(answer)
-    answer.count = <uint16_t>len(records)
-    qsort(payload_of(answer), answer.count, sizeof(u128), ip6_order)
+    block_sort(answer)
     return answer
 
 
-cdef AnswerData *compile_names(bytes name, int rrtype, list names, int64_t expires) except NULL:
-    cdef uint8_t[NAME_BUFFER] buffer
-    cdef list octets = [name_octets(<str?>each) for each in names[:NAMES_MOST]]
-    cdef size_t total = 0
-    cdef int length
-    cdef bytes text
-    cdef AnswerData *answer
-    cdef NameData *out
-    cdef uint8_t *at
-    for text in octets:
-        total += len(text)
-    answer = answer_block(name, rrtype, STATUS_OK, len(octets) * sizeof(NameData) + total, expires)
-    out = <NameData *>payload_of(answer)
-    at = <uint8_t *>(out + len(octets))
-    answer.payload.names = out
-    answer.count = <uint16_t>len(octets)
-    for text in octets:
-        length = name_normalise(<const uint8_t *><const char *>text, len(text), buffer)
-        memcpy(at, buffer, length)
-        out.octets = at
-        out.length = <uint8_t>length
-        out.hash = sf_hash(at, length, name_key)
-        at += length
-        out += 1
-    return answer
-
-
-cdef AnswerData *compile_txt(bytes name, tuple records, int64_t expires) except NULL:
-    """Select the record of each scope (RFC 7208 4.5, RFC 4406 4.4) and parse what was selected."""
-    cdef int count = <int>len(records), i, scope, index
-    cdef int8_t[SCOPE_COUNT] selected
-    cdef list chosen = []                                # indexes of the records that apply
-    cdef bytes text, kept = b""
-    cdef AnswerData *answer = NULL
-    cdef RecordData *record
+cdef AnswerData *compile_texts(bytes name, int rrtype, list records, int64_t expires) except NULL:
+    """An answer of records that are octets: texts, or names."""
+    cdef size_t count = len(records), i
     cdef const uint8_t **texts = <const uint8_t **>malloc((count + 1) * sizeof(void *))
     cdef size_t *lengths = <size_t *>malloc((count + 1) * sizeof(size_t))
-    cdef bint several = False
+    cdef bytes text
     try:
         if texts == NULL or lengths == NULL:
             raise MemoryError
         for i in range(count):
             text = records[i]
-            texts[i] = <const uint8_t *><const char *>text
+            texts[i] = octets_at(text)
             lengths[i] = len(text)
-        for scope in range(SCOPE_COUNT):
-            index = select_index(texts, lengths, count, SCOPE_SPF << scope)
-            if index >= 0 and index not in chosen:
-                chosen.append(index)
-            several = several or (index < 0 and index != SELECT_NONE)
-            selected[scope] = <int8_t>(chosen.index(index) if index >= 0 else index)
-        if several:
-            kept = joined_texts(records)
-        elif count == 1 and not chosen and lengths[0] <= EXPLANATION_TEXT_MAX:
-            kept = records[0]                            # an explanation, maybe
-        answer = answer_block(name, TYPE_TXT, STATUS_OK, len(chosen) * sizeof(void *) + len(kept), expires)
-        answer.count = <uint16_t>count
-        answer.payload.records = <RecordData **>payload_of(answer)
-        memcpy(answer.selected, selected, sizeof(selected))
-        answer.several = several
-        for index in chosen:
-            record = record_parse(texts[index], lengths[index])
-            if record == NULL:
-                raise MemoryError
-            answer.payload.records[answer.record_count] = record
-            answer.record_count += 1
-        memcpy(answer.payload.records + answer.record_count, <const char *>kept, len(kept))
-        # RFC 7208 6.2: an explanation is the only TXT record at its name.
-        if count == 1 and lengths[0] <= EXPLANATION_TEXT_MAX:
-            answer.text_length = <uint16_t>lengths[0]
-            answer.text = <const uint8_t *>(answer.payload.records + answer.record_count)
-            if answer.record_count:
-                answer.text = answer.payload.records[0].text
-    except BaseException:
-        answer_release(answer)
-        raise
+        if rrtype == TYPE_TXT:
+            return made(block_of_texts(octets_at(name), len(name), texts, lengths, count, expires))
+        return made(block_of_names(octets_at(name), len(name), rrtype, texts, lengths, count, expires))
     finally:
         free(texts)
         free(lengths)
-    return answer
 
 
-cdef bytes joined_texts(tuple records):
-    """The records with a version of ours, each behind its length: where several apply, none is parsed,
-    but they are kept for export."""
-    cdef list parts = []
-    cdef int scopes
-    cdef bytes text
-    for text in records:
-        if version_parse(<const uint8_t *><const char *>text, len(text), &scopes):
-            parts.append(number_octets(len(text)) + text)
-    return number_octets(len(parts)) + b"".join(parts)
-
-
-cdef bytes number_octets(Py_ssize_t number):
-    return number.to_bytes(4, "little")
+cdef AnswerData *compile_names(bytes name, int rrtype, list names, int64_t expires) except NULL:
+    return compile_texts(name, rrtype, [name_octets(<str?>each) for each in names[:NAMES_MOST]], expires)
 
 
 cdef list texts_joined(const uint8_t *at):
@@ -305,11 +192,8 @@ cdef object answer_records(const AnswerData *answer):
 
 
 cdef AnswerData *compile_empty(bytes name, int rrtype, int status, bytes detail, int64_t expires) except NULL:
-    cdef AnswerData *answer = answer_block(name, rrtype, status, len(detail), expires)
-    memcpy(payload_of(answer), <const char *>detail, len(detail))
-    answer.text = <const uint8_t *>payload_of(answer)
-    answer.text_length = <uint16_t>len(detail)
-    return answer
+    return made(block_of_nothing(octets_at(name), len(name), rrtype, status, octets_at(detail), len(detail),
+                                 expires))
 
 
 cdef str words_of(error):
@@ -342,7 +226,7 @@ cdef AnswerData *answer_compile(question, answer, int64_t expires) except NULL:
         if not records:
             return compile_empty(name, rrtype, STATUS_NODATA, b"", expires)
         if rrtype == TYPE_TXT:
-            return compile_txt(name, records, expires)
+            return compile_texts(name, rrtype, list(records), expires)
         if rrtype == TYPE_A:
             return compile_a(name, records, expires)
         if rrtype == TYPE_AAAA:

@@ -16,12 +16,13 @@ from senderid_fast._core.answerdata cimport STATUS_NXDOMAIN, AnswerData, answer_
 from senderid_fast._core.answers cimport AnswerStore
 from senderid_fast._core.cidr cimport FAMILY_NONE, address_from_octets, address_parse
 from senderid_fast._core.closures cimport questions_ahead
-from senderid_fast._core.asking cimport MISSING, SCOPE_NUMBER_PRA, CheckData
+from senderid_fast._core.asking cimport MISSING, SCOPE_NUMBER_PRA, CheckData, QuestionData
 from senderid_fast._core.identities cimport (
     IDENTITY_MISMATCH, IDENTITY_NO_PRA, IDENTITY_OK, MAILBOX_MAX, Identity, has_u_labels, identity_of_domain,
     identity_of_helo, identity_of_mail_from, identity_of_none, identity_of_pra, identity_of_sender,
 )
 from senderid_fast._core.macros cimport EXPLANATION_MAX
+from senderid_fast._core.packed cimport CacheReader
 from senderid_fast._core.policies cimport evaluate
 from senderid_fast._core.preparing cimport check_expire, check_identify, check_refuse, check_set_up
 from senderid_fast._core.pra cimport Pra, pra_of, section_of
@@ -266,7 +267,7 @@ cdef class Check:
     cdef Evaluator evaluator
     cdef tuple kept
     cdef int kind
-    cdef readonly object question
+    cdef object asked
     cdef readonly object verdict
 
     def __init__(self):
@@ -287,12 +288,10 @@ cdef class Check:
         cdef uint8_t[EXPLANATION_MAX] text
         explanation = None
         recorder_clear(&self.recorder)
-        self.question = None
+        self.asked = None
         if self.identity.fault != IDENTITY_OK:
             check_refuse(&self.check, self.identity.fault)
         elif evaluate(&self.check, text) == MISSING:
-            name = (<const char *>self.check.question.name)[:self.check.question.length].decode("latin-1")
-            self.question = Question(name, RRType(self.check.question.rrtype))
             return 0
         elif self.check.explanation_length >= 0:
             explanation = (<const char *>text)[:self.check.explanation_length].decode("ascii")
@@ -303,8 +302,28 @@ cdef class Check:
         domain, sender, helo = self.kept
         self.verdict = verdict_of(&self.check, self.kind, domain, sender, helo, explanation,
                                   self.evaluator.limits)
-        self.question = None
         return 0
+
+    @property
+    def question(self):
+        if self.verdict is None and self.asked is None:
+            name = (<const char *>self.check.question.name)[:self.check.question.length].decode("latin-1")
+            self.asked = Question(name, RRType(self.check.question.rrtype))
+        return self.asked if self.verdict is None else None
+
+    cdef int go_on(self, AnswerData *data, int64_t now) except -1:
+        """Go on with the answer to the open question, whose reference is taken over."""
+        cdef AnswerData **more
+        more = <AnswerData **>realloc(self.check.pins, (self.check.pin_count + 1) * sizeof(AnswerData *))
+        if more == NULL:
+            answer_release(data)
+            raise MemoryError
+        self.check.pins = more
+        more[self.check.pin_count] = data
+        self.check.pin_count += 1
+        if data.expires > now:
+            self.evaluator.store.keep(data, self.check.question.area, now)
+        return self.run()
 
     def answer(self, answer, int64_t expires, int64_t failure_expires, int64_t now):
         """Take the answer (questions.Answer) to the open question, and go on.
@@ -314,22 +333,12 @@ cdef class Check:
         The next question, or None when the check is over.
         """
         cdef AnswerData *data
-        cdef AnswerData **more
-        if self.question is None:
+        if self.verdict is not None:
             raise ValueError("answer: no question is open")
         data = answer_compile(self.question, answer, expires)
-        more = <AnswerData **>realloc(self.check.pins, (self.check.pin_count + 1) * sizeof(AnswerData *))
-        if more == NULL:
-            answer_release(data)
-            raise MemoryError
-        self.check.pins = more
-        more[self.check.pin_count] = data
-        self.check.pin_count += 1
         if data.status > STATUS_NXDOMAIN:
             data.expires = failure_expires
-        if data.expires > now:
-            self.evaluator.store.keep(data, self.check.question.area, now)
-        self.run()
+        self.go_on(data, now)
         return self.question
 
     def ahead(self, int most):
@@ -340,11 +349,23 @@ cdef class Check:
             return []
         return questions_ahead(&self.check, most)
 
+    def supply(self, CacheReader reader not None, get, double unix, int64_t now):
+        """Go on with what a cache has, one answer after the other, as long as it has the next. How many
+        it had. get, unix, now: as for CacheReader.take."""
+        cdef QuestionData *question = &self.check.question
+        cdef AnswerData *data = NULL
+        cdef int count = 0
+        while self.verdict is None and reader.take(get, question.name, question.length, question.rrtype, unix,
+                                                   now, &data, NULL):
+            self.go_on(data, now)
+            count += 1
+        return count
+
     def begin_again(self, int64_t now):
         """Evaluate from the top at a later time: others may have answered what was open. The question
         that is open now, or None when the check is over."""
         self.check.now = now
-        if self.question is not None:
+        if self.verdict is None:
             self.run()
         return self.question
 

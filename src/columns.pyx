@@ -40,7 +40,7 @@ from senderid_fast._core.preparing cimport (
 )
 from senderid_fast._core.verdict cimport KIND_HELO, KIND_MAIL_FROM, KIND_PRA
 from senderid_fast._core.waiting cimport (
-    NO_MEMORY, NO_QUESTION, QUESTION_ANSWERED, QUESTION_OPEN, QUESTION_OVER, Item, Wanted,
+    NO_MEMORY, NO_QUESTION, QUESTION_ANSWERED, QUESTION_NEW, QUESTION_OPEN, QUESTION_OVER, Item, Wanted,
     questions_add, questions_free,
 )
 
@@ -139,6 +139,14 @@ cdef class Batch:
             count += self.parts[i].waiting_count
         return count
 
+    @property
+    def open(self):
+        """How many questions of the parts have no answer yet."""
+        cdef int i, count = 0
+        for i in range(self.part_count):
+            count += self.parts[i].questions.open
+        return count
+
     def questions(self):
         """The questions that came up since the last call, each once, in the order of the rows."""
         cdef int i, number
@@ -149,6 +157,8 @@ cdef class Batch:
             part = &self.parts[i]
             for number in range(part.questions.handed, part.questions.count):
                 wanted = &part.questions.wanted[number]
+                if wanted.state != QUESTION_NEW:
+                    continue                             # a cache had it
                 name = (<const char *>part.questions.names)[wanted.name:wanted.name + wanted.length]
                 question = Question(name.decode("latin-1"), RRType(wanted.rrtype))
                 wanted.state = QUESTION_OPEN

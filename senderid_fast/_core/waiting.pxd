@@ -32,7 +32,8 @@ ctypedef struct QuestionSet:
     size_t mask
     int count
     int room
-    int handed                # how many were handed out
+    int handed                # how many were handed out, or had their answer before
+    int looked                # how many a cache was asked for (supplying.pyx)
     int open                  # new or open
 
 # One check of one row.

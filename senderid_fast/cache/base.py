@@ -8,12 +8,14 @@ A cache may raise, hang, lose and invent: the engine then asks DNS, and counts i
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping, Sequence
-from typing import NamedTuple, Protocol, runtime_checkable
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from typing import NamedTuple, Protocol, TypeVar, runtime_checkable
 
 from senderid_fast.questions import Answer, Question
 
-__all__ = ["AnswerLeft", "AsyncCache", "Cache", "CachedAnswer", "ListedCache"]
+__all__ = ["AnswerLeft", "AsyncCache", "Cache", "CachedAnswer", "ListedCache", "NearCache"]
+
+Result = TypeVar("Result")
 
 
 class CachedAnswer(NamedTuple):
@@ -75,6 +77,30 @@ class AsyncCache(Protocol):
         self, questions: Sequence[Question], timeout: float
     ) -> Mapping[Question, CachedAnswer]:
         """As Cache.get_many, awaited."""
+        ...
+
+
+@runtime_checkable
+class NearCache(Cache, Protocol):
+    """A Cache that lies in this machine's memory (its timeout is 0): the core reads its octets, one
+    answer after the other, while a check or a batch goes on.
+
+    head  octets before each value, which is in the form of cache/codec.py: the first four are the
+          CRC 32 of the key and of all that follows them; 0: there are none
+    """
+
+    head: int
+
+    def read(self, work: Callable[[Callable[[bytes], bytes | None]], Result]) -> Result:
+        """What work(get) gives, called once, while nothing of the cache moves. get(key) gives the
+        octets of a key of codec.key_of."""
+        ...
+
+    def decoded(
+        self, question: Question, key: bytes, octets: bytes, now: float
+    ) -> CachedAnswer | None:
+        """The answer of octets that the core does not read for sure; None, and counted, if there is
+        none to be believed."""
         ...
 
 

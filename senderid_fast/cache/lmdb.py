@@ -16,7 +16,7 @@ import os
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from pathlib import Path
 from time import sleep, time, time_ns
-from typing import Any
+from typing import Any, NoReturn, TypeVar
 from zlib import crc32
 
 from senderid_fast.cache.base import CachedAnswer
@@ -30,11 +30,12 @@ __all__ = ["LmdbCache"]
 
 HEAD = 12  # octets before the value: CRC and time
 FULL = 0.75  # of the map: then the oldest go. The rest is for pages that a change needs meanwhile
-TRIALS = 7  # of a change that finds no room
+TRIALS = 7  # of a change that finds no room, or of reading files that get another size
 LISTED = 512  # entries of one transaction while they are listed
 SECONDS_TO_CLOSE = 5.0
 
 Written = tuple[bytes, bytes]
+Result = TypeVar("Result")
 
 
 class LmdbCache:
@@ -55,6 +56,7 @@ class LmdbCache:
     """
 
     timeout = 0.0
+    head = HEAD
 
     def __init__(
         self,
@@ -118,27 +120,34 @@ class LmdbCache:
         """The answers that are there and not over, read in one transaction."""
         now = time()
         found: dict[Question, CachedAnswer] = {}
-        raws: list[tuple[Question, bytes, bytes]] = []
-        files = self._files
-        try:
-            with files.read_lock:
-                opened = files.opened()
-                with opened.env.begin(db=opened.answers) as transaction:
-                    get = transaction.get
-                    for question in questions:
-                        key = key_of(question)
-                        if key is not None and (raw := get(key)) is not None:
-                            raws.append((question, key, raw))
-        except self._damage as error:
-            self._damaged(error)
-        except self._resized:
-            files.close()
-            return found
+        keys = [(question, key) for question in questions if (key := key_of(question)) is not None]
+        raws = self.read(lambda get: [(*each, get(each[1])) for each in keys])
         for question, key, raw in raws:
-            cached = self._decoded(question, key, raw, now)
+            cached = None if raw is None else self.decoded(question, key, raw, now)
             if cached is not None and cached.expires > now:
                 found[question] = cached
         return found
+
+    def read(self, work: Callable[[Callable[[bytes], bytes | None]], Result]) -> Result:
+        """What work(get) gives, in one transaction. get(key): the octets of a key, or None.
+
+        work is short and changes nothing here: what is removed meanwhile keeps its room. Raises
+        CacheError, and what work raises.
+        """
+        files = self._files
+        for trial in range(TRIALS):
+            try:
+                with files.read_lock:
+                    opened = files.opened()
+                    with opened.env.begin(db=opened.answers) as transaction:
+                        return work(transaction.get)
+            except self._damage as error:
+                self._damaged(error)
+            except self._resized:  # said before work is called
+                files.close()
+                if trial == TRIALS - 1:
+                    raise
+        raise AssertionError("the last trial returns or raises")
 
     async def get_many_async(
         self, questions: Sequence[Question], timeout: float = 0.0
@@ -146,7 +155,11 @@ class LmdbCache:
         """As get_many(); nothing in it waits."""
         return self.get_many(questions, timeout)
 
-    def _decoded(self, question: Question, key: bytes, raw: bytes, now: float) -> Any:
+    def decoded(
+        self, question: Question, key: bytes, raw: bytes, now: float
+    ) -> CachedAnswer | None:
+        """The answer of what is at a key, over or not; None, and counted, if there is none to be
+        believed."""
         if len(raw) < HEAD or raw[:4] != _check(key, raw[4:]):
             self._codec.dropped += 1
             return None
@@ -160,7 +173,7 @@ class LmdbCache:
             if question is None:
                 self._codec.dropped += 1
                 continue
-            cached = self._decoded(question, key, raw, now)
+            cached = self.decoded(question, key, raw, now)
             if cached is not None and cached.expires > now:
                 yield question, cached
 
@@ -270,7 +283,7 @@ class LmdbCache:
         self._evicted += dropped
         return dropped
 
-    def _damaged(self, error: Exception) -> None:
+    def _damaged(self, error: Exception) -> NoReturn:
         self._files.damaged()
         raise CacheError(str(self._path), f"is damaged: {error}") from None
 

@@ -8,12 +8,19 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
 from time import time
-from typing import Any
+from typing import TYPE_CHECKING, Any, cast
 
-from senderid_fast.cache.base import AnswerLeft, Cache, CachedAnswer
+from senderid_fast._core.packed import CacheReader
+from senderid_fast.cache.base import AnswerLeft, Cache, CachedAnswer, NearCache
 from senderid_fast.cache.codec import SKEW
 from senderid_fast.cache.guard import Breaker, Guard
 from senderid_fast.questions import Answer, Question, Status
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    # Takes what a cache has: (reader, get, now in seconds of Unix time) -> how many answers.
+    Supply = Callable[[CacheReader, Callable[[bytes], Any], float], int]
 
 __all__ = ["CacheTier"]
 
@@ -42,6 +49,51 @@ class CacheTier:
             self._timeout = float(cache.timeout)
         except Exception:  # noqa: BLE001 - a field of a stranger's object may raise anything
             self._timeout = UNKNOWN_TIMEOUT
+        self._near = self._near_of(cache) if self._timeout == 0 else None
+
+    def _near_of(self, cache: Cache) -> tuple[NearCache, CacheReader] | None:
+        """The cache, if the core can read it, with the reader of this engine."""
+        try:
+            if isinstance(cache, NearCache):
+                reader = CacheReader(cache.head, self._max_ttl, self._failure_ttl, self._decoded)
+                return cache, reader
+        except Exception:  # noqa: BLE001 - a field of a stranger's object may raise anything
+            self._failures += 1
+        return None
+
+    @property
+    def is_near(self) -> bool:
+        """Whether supply() is how the cache is asked; find() can be all the same."""
+        return self._near is not None
+
+    def supply(self, supply: Supply) -> None:
+        """Have a check or a batch take what a near cache has, in one reading of it."""
+        near = self._near
+        if near is None or not self._breaker.may_ask():
+            return
+        cache, reader = near
+        now = time()
+        try:
+            found = cache.read(lambda get: supply(reader, get, now))
+        except (KeyboardInterrupt, SystemExit, GeneratorExit):
+            raise
+        except BaseException:  # noqa: BLE001 - a cache may raise anything
+            self._failures += 1
+            self._breaker.failed()
+        else:
+            self._breaker.succeeded()
+            self._hits += found
+
+    def missed(self, count: int) -> None:
+        """Count what a near cache did not have, and what it could not be asked for."""
+        self._misses += count
+
+    def _decoded(self, question: Question, key: bytes, octets: bytes, now: float) -> Answer | None:
+        """What a near cache makes of octets that the core does not read for sure."""
+        cached = cast("NearCache", self._cache).decoded(question, key, octets, now)
+        if cached is None or cached.expires <= now:
+            return None
+        return self._left(cached, now)
 
     def find(self, questions: Sequence[Question], seconds: float) -> dict[Question, Answer]:
         """The answers that the cache has, asked in one call.

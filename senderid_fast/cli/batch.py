@@ -14,7 +14,14 @@ from time import monotonic
 from typing import TYPE_CHECKING, Any
 
 from senderid_fast.cli.interrupts import Interrupts
-from senderid_fast.cli.options import add_answer_options, add_limit_options, limits_of, resolver_of
+from senderid_fast.cli.options import (
+    add_answer_options,
+    add_cache_option,
+    add_limit_options,
+    cache_of,
+    limits_of,
+    resolver_of,
+)
 from senderid_fast.cli.output import (
     PROGRAM,
     complain,
@@ -94,11 +101,7 @@ def register(commands: Any) -> None:
         default=64,
         help="questions that are asked at the same time (default: %(default)s)",
     )
-    parser.add_argument(
-        "--cache",
-        metavar="CACHE",
-        help="look for answers here first, and keep them here: lmdb:FOLDER or valkey://HOST",
-    )
+    add_cache_option(parser)
     add_limit_options(parser)
     parser.set_defaults(run=run)
 
@@ -284,7 +287,6 @@ def _engine_of(
     arguments: argparse.Namespace, limits: Limits, writer: AnswerWriter | None
 ) -> Engine:
     from senderid_fast import Engine
-    from senderid_fast.cache import open_cache
 
     resolver: Any
     if arguments.answers is not None:
@@ -303,7 +305,7 @@ def _engine_of(
         receiver=arguments.receiver,
         policy_tables=not arguments.no_policy_tables,
         concurrency=arguments.concurrency,
-        cache=None if arguments.cache is None else open_cache(arguments.cache),
+        cache=cache_of(arguments),
     )
 
 

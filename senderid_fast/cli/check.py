@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 from senderid_fast.cli.options import (
     add_answer_options,
+    add_cache_option,
     add_identity_options,
     add_limit_options,
     add_output_options,
@@ -76,6 +77,7 @@ def register(commands: Any) -> None:
         'and reverse-path, with tabs or spaces between; "-": standard input; "#" begins a comment',
     )
     add_answer_options(parser)
+    add_cache_option(parser)
     add_limit_options(parser)
     add_output_options(parser)
     parser.set_defaults(run=run)
@@ -85,10 +87,11 @@ def run(arguments: argparse.Namespace) -> int:
     """Check, print, and return the exit status."""
     limits = limits_of(arguments)
     if arguments.connections is not None:
-        return _run_connections(arguments, engine_of(arguments, limits))
+        with engine_of(arguments, limits) as engine:
+            return _run_connections(arguments, engine)
     asked = asked_of(arguments)
-    engine = engine_of(arguments, limits)
-    verdicts: list[Verdict] = [call(engine, "check", each) for each in asked]
+    with engine_of(arguments, limits) as engine:
+        verdicts: list[Verdict] = [call(engine, "check", each) for each in asked]
     final = verdicts[-1]
     if arguments.json:
         write([json_text(_values(verdicts))])

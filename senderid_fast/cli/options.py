@@ -23,10 +23,12 @@ __all__ = [
     "OPTION_OF_FIELD",
     "Asked",
     "add_answer_options",
+    "add_cache_option",
     "add_identity_options",
     "add_limit_options",
     "add_output_options",
     "asked_of",
+    "cache_of",
     "call",
     "engine_of",
     "limits_of",
@@ -130,6 +132,15 @@ def add_answer_options(parser: argparse.ArgumentParser) -> argparse._MutuallyExc
     return source
 
 
+def add_cache_option(parser: argparse.ArgumentParser) -> None:
+    """--cache."""
+    parser.add_argument(
+        "--cache",
+        metavar="CACHE",
+        help="look for answers here first, and keep them here: lmdb:FOLDER or valkey://HOST",
+    )
+
+
 def add_limit_options(parser: argparse.ArgumentParser) -> None:
     """--lookups, --void-lookups."""
     group = parser.add_argument_group("limits (RFC 7208 4.6.4; others may use other ones)")
@@ -222,11 +233,23 @@ def resolver_of(arguments: argparse.Namespace, *, bulk: bool = False) -> Resolve
     return SystemResolver(arguments.server)
 
 
+def cache_of(arguments: argparse.Namespace) -> Any:
+    """The cache of --cache, or None. Raises a SenderIDError."""
+    if arguments.cache is None:
+        return None
+    from senderid_fast.cache import open_cache
+
+    try:
+        return open_cache(arguments.cache)
+    except InputError as error:
+        raise InputError("--cache", error.problem) from None
+
+
 def engine_of(arguments: argparse.Namespace, limits: Limits) -> Engine:
-    """An engine as the options want it. Raises a SenderIDError."""
+    """An engine as the options want it, to be closed at the end. Raises a SenderIDError."""
     from senderid_fast import Engine
 
-    return Engine(resolver_of(arguments), limits=limits)
+    return Engine(resolver_of(arguments), limits=limits, cache=cache_of(arguments))
 
 
 def read_octets(name: str, option: str) -> bytes:

@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 from senderid_fast.cli.options import (
     Asked,
     add_answer_options,
+    add_cache_option,
     add_identity_options,
     add_limit_options,
     add_output_options,
@@ -97,6 +98,7 @@ def register(commands: Any) -> None:
         'under scope pra (RFC 4406 4); "-": standard input',
     )
     add_answer_options(parser)
+    add_cache_option(parser)
     add_limit_options(parser)
     add_output_options(parser)
     parser.set_defaults(run=run)
@@ -106,8 +108,8 @@ def run(arguments: argparse.Namespace) -> int:
     """Check, draw, and return the exit status."""
     limits = limits_of(arguments)
     asked = asked_of(arguments) if arguments.headers is None else [_asked_of_message(arguments)]
-    engine = engine_of(arguments, limits)
-    traces: list[Trace] = [call(engine, "trace", each) for each in asked]
+    with engine_of(arguments, limits) as engine:
+        traces: list[Trace] = [call(engine, "trace", each) for each in asked]
     final = traces[-1].verdict.result
     if arguments.json:
         values = {"traces": [trace.as_dict() for trace in traces], "result": str(final)}

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any
 
 from senderid_fast.cli.options import (
     add_answer_options,
+    add_cache_option,
     add_limit_options,
     engine_of,
     limits_of,
@@ -110,6 +111,7 @@ def register(commands: Any) -> None:
         help="decide as the Sender ID agent of Exchange Server does by default, and add its fields",
     )
     add_answer_options(parser)
+    add_cache_option(parser)
     add_limit_options(parser)
     group = parser.add_argument_group("output")
     group.add_argument("--json", action="store_true", help="a line of JSON for each message")
@@ -122,6 +124,11 @@ def register(commands: Any) -> None:
 def run(arguments: argparse.Namespace) -> int:
     """Check each message, print, and return the exit status."""
     receiver = _receiver(arguments)
+    with receiver.engine:
+        return _run(arguments, receiver)
+
+
+def _run(arguments: argparse.Namespace, receiver: Receiver) -> int:
     status = strictest = DONE
     shown = False
     for found in read_messages(arguments.files, arguments.format):

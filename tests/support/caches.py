@@ -9,11 +9,13 @@ import threading
 import time
 from collections.abc import Callable, Iterable, Sequence
 from typing import Any
+from zlib import crc32
 
 from hypothesis import strategies as st
 
 import senderid_fast as sf
 from senderid_fast.cache import CachedAnswer, LmdbCache
+from senderid_fast.cache.codec import Codec, key_of
 
 __all__ = [
     "ANSWERS",
@@ -21,6 +23,7 @@ __all__ = [
     "Hanging",
     "Junk",
     "Memory",
+    "Near",
     "Raising",
     "cached",
     "keep",
@@ -76,6 +79,51 @@ class Memory:
 
     def close(self) -> None:
         self.closed += 1
+
+
+class Near(Memory):
+    """A cache that the core reads: it keeps octets, under the octets of their keys.
+
+    head  0, or 4: then a CRC stands before each value
+    """
+
+    def __init__(self, head: int = 0) -> None:
+        super().__init__()
+        self.head = head
+        self.octets: dict[bytes, bytes] = {}
+        self.got: list[bytes] = []
+        self.codec = Codec()
+
+    def get_many(
+        self, questions: Sequence[sf.Question], timeout: float
+    ) -> dict[sf.Question, CachedAnswer]:
+        raise AssertionError("the core reads it")
+
+    def put_many(self, entries: Iterable[tuple[sf.Question, CachedAnswer]]) -> None:
+        for asked, one in entries:
+            key, value = key_of(asked), self.codec.encode(asked.rrtype, one)
+            if key is not None and value is not None:
+                crc = crc32(value, crc32(key)).to_bytes(4, "big")
+                self.octets[key] = crc[: self.head] + value
+
+    def get(self, key: bytes) -> bytes | None:
+        self.got.append(key)
+        return self.octets.get(key)
+
+    def read(self, work: Callable[[Callable[[bytes], bytes | None]], Any]) -> Any:
+        return work(self.get)
+
+    def decoded(
+        self, question: sf.Question, key: bytes, octets: bytes, now: float
+    ) -> CachedAnswer | None:
+        value = octets[self.head :]
+        if self.head and octets[:4] != crc32(value, crc32(key)).to_bytes(4, "big"):
+            self.codec.dropped += 1
+            return None
+        return self.codec.decode(question.rrtype, value, now)
+
+    def statistics(self) -> dict[str, int]:
+        return {"dropped": self.codec.dropped}
 
 
 class Raising(Memory):

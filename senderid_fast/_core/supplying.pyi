@@ -1,0 +1,15 @@
+from collections.abc import Callable
+from typing import Any
+
+from senderid_fast._core.answers import AnswerStore
+from senderid_fast._core.columns import Batch
+from senderid_fast._core.packed import CacheReader
+
+def supply_batch(
+    batch: Batch,
+    reader: CacheReader,
+    get: Callable[[bytes], Any],
+    unix: float,
+    now: int,
+    keep: AnswerStore | None,
+) -> int: ...
