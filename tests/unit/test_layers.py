@@ -78,6 +78,9 @@ ALLOWED: dict[str, set[str]] = {
         "messages",
     },
     "jobs": WORDS | {"rows", "engine", "settings", "jobs", "lazily"},
+    "reception": WORDS
+    | {"_core", "async_engine", "identities", "lazily", "messages", "receiver", "reception"},
+    "aiosmtpd": WORDS | {"async_engine", "messages", "receiver", "reception"},
     "cli": {"*"},
     "__main__": {"cli"},
     "__init__": {"*"},
