@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import ipaddress
 from collections.abc import Callable
+from functools import lru_cache
 from typing import NamedTuple
 
 from senderid_fast._core.cidr import parse_address
@@ -237,6 +238,7 @@ def _address(ip: IPAddress) -> str:
     return str(address.ipv4_mapped or address).partition("%")[0]
 
 
+@lru_cache(maxsize=64)  # the same for every message
 def _own_name(field: str, name: str, *, eai: bool) -> str:
     """A name of this service: the operator's, so it is refused rather than changed."""
     if not name or len(name) > 255 or visible(name, 1024, eai=eai) != name:
