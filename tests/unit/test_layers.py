@@ -80,7 +80,7 @@ ALLOWED: dict[str, set[str]] = {
     "jobs": WORDS | {"rows", "engine", "settings", "jobs", "lazily"},
     "reception": WORDS
     | {"_core", "async_engine", "identities", "lazily", "messages", "receiver", "reception"},
-    "aiosmtpd": WORDS | {"async_engine", "messages", "receiver", "reception"},
+    "aiosmtpd": WORDS | {"_core", "async_engine", "messages", "receiver", "reception"},
     "cli": {"*"},
     "__main__": {"cli"},
     "__init__": {"*"},
@@ -90,7 +90,7 @@ CORE = WORDS | {"_core"}
 HEAVY = {"asyncio", "dns", "idna", "msgpack", "lmdb", "redis", "pyarrow", "json", "ssl"}
 
 # Modules that are imported when what they need is there, by those who need them.
-LATER = ("lookup.py", "messages.py", "gathering.py", "udp_loop.py")
+LATER = ("aiosmtpd.py", "lookup.py", "messages.py", "gathering.py", "udp_loop.py")
 
 
 def modules() -> list[Path]:
