@@ -167,7 +167,7 @@ class SenderIdHandler:
         content = envelope.original_content or b""
         found = header_fields(content[:HEADER_MOST])
         end = found[-1][3] if found else 0
-        if end == HEADER_MOST < len(content):
+        if len(content) > HEADER_MOST and b"\n" not in content[end:HEADER_MOST]:
             reception.cancel()
             return TOO_LONG
         fields = [(name, body) for name, body, _, _ in found]
