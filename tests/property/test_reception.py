@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from dataclasses import replace
 from typing import Any
 
 from hypothesis import given, settings
@@ -21,7 +22,7 @@ from senderid_fast.receiver import (
     TrustedRelays,
     read_authentication_results,
 )
-from senderid_fast.reception import Envelope, Receiver
+from senderid_fast.reception import BlockingReception, Envelope, Receiver
 from senderid_fast.rows.mailfiles import Found
 
 DOMAINS = [name.encode() for name in ZONE] + [b"gone.example", b"localhost", b""]
@@ -109,6 +110,10 @@ def test_one_well_formed_outcome(receiver: Receiver, envelope: Envelope, headers
         assert len(f"{field}".encode()) <= 998
         if field.name == "Authentication-Results":
             assert read_authentication_results(field.body).authserv_id == "mx.here.example"
+    blocking = BlockingReception(receiver, sf.Engine(sf.ZoneResolver(ZONE)), envelope)
+    assert replace(blocking.at_end_of_header(fields, headers), seconds=0) == replace(
+        outcome, seconds=0
+    )
 
 
 @settings(max_examples=200, deadline=None)

@@ -79,7 +79,7 @@ ALLOWED: dict[str, set[str]] = {
     },
     "jobs": WORDS | {"rows", "engine", "settings", "jobs", "lazily"},
     "reception": WORDS
-    | {"_core", "async_engine", "identities", "lazily", "messages", "receiver", "reception"},
+    | {"_core", "async_engine", "engine", "identities", "lazily", "messages", "receiver"},
     "aiosmtpd": WORDS | {"_core", "async_engine", "messages", "receiver", "reception"},
     "cli": {"*"},
     "__main__": {"cli"},
