@@ -28,7 +28,8 @@ class Show:
     """The handler within. A real one would deliver; this one prints the header."""
 
     async def handle_DATA(self, server: object, session: object, envelope: Any) -> str:
-        print(envelope.content.partition(b"\r\n\r\n")[0].decode("utf-8", "replace"))
+        header = envelope.content.partition(b"\r\n\r\n")[0]
+        print(header.decode("utf-8", "replace").replace("\r\n", "\n"))
         return "250 OK"
 
 

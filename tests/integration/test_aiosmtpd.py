@@ -405,6 +405,30 @@ def test_submitter_is_not_known_where_it_is_not_offered() -> None:
             assert client.mail("x@good.example", ["SUBMITTER=a@b.example"])[0] == 555
 
 
+def test_the_controller_of_aiosmtpd() -> None:
+    """The program of docs/aiosmtpd.md."""
+    from aiosmtpd.controller import Controller
+
+    class Submission(Controller):
+        def factory(self) -> SubmitterSMTP:
+            return SubmitterSMTP(self.handler, **self.SMTP_kwargs)
+
+    with socket.create_server(("127.0.0.1", 0)) as probe:
+        port = probe.getsockname()[1]
+    kept = Kept()
+    offered = receiver(submitter=SubmitterPolicy())
+    handler = SenderIdHandler(offered, sf.AsyncEngine(sf.ZoneResolver(ZONE)), kept)
+    controller = Submission(handler, hostname="127.0.0.1", port=port)
+    controller.start()
+    try:
+        with smtplib.SMTP("127.0.0.1", port, local_hostname="good.example", timeout=10) as client:
+            assert client.sendmail("ada@good.example", ["bo@here.example"], MESSAGE) == {}
+            assert client.has_extn("submitter")
+    finally:
+        controller.stop()
+    assert kept.messages[0][2].startswith(b"Received-SPF: pass (mx.here.example: ")
+
+
 # ---- mistakes -----------------------------------------------------------------------------------
 
 
