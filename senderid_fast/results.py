@@ -78,3 +78,5 @@ class Reason(StrEnum):
     SUBMITTER_MISMATCH = "submitter-mismatch"  #: SUBMITTER is not the PRA (RFC 4405 4.2)
     # none, of a row of a batch
     INVALID_IP = "invalid-ip"  #: the row gives no IP address (4.1)
+    # temperror, of a message
+    CHECK_FAILED = "check-failed"  #: the check itself failed: an error that should not be (2.6.6)

@@ -51,6 +51,7 @@ cdef dict SENTENCES = {
     Reason.NO_PRA: "the message has no Purported Responsible Address: {failure}",
     Reason.SUBMITTER_MISMATCH: "SUBMITTER is not the Purported Responsible Address of the header",
     Reason.INVALID_IP: "the row gives no IP address",
+    Reason.CHECK_FAILED: "the check could not be made",
 }
 
 

@@ -42,6 +42,7 @@ cdef enum ReasonNumber:
     REASON_NO_PRA
     REASON_SUBMITTER_MISMATCH
     REASON_INVALID_IP
+    REASON_CHECK_FAILED
 
 cdef enum:
     MISSING = -1            # instead of a result: an answer is not known yet

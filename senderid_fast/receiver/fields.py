@@ -8,8 +8,10 @@ from __future__ import annotations
 
 import ipaddress
 from collections.abc import Callable
+from functools import lru_cache
 from typing import NamedTuple
 
+from senderid_fast._core.cidr import parse_address
 from senderid_fast._core.pra import Pra
 from senderid_fast._core.verdict import Verdict
 from senderid_fast.errors import InputError
@@ -97,6 +99,7 @@ def received_spf(
     eai        the message is internationalised: UTF-8 may stand in its header (RFC 6532)
     """
     address = _address(ip)
+    client = dot_atom_or_quoted(address)
     own = _own_name("receiver", receiver, eai=eai)
     pra = verdict.pra
 
@@ -104,21 +107,22 @@ def received_spf(
     # key-value-list = key-value-pair *( ";" [CFWS] key-value-pair ) [";"]
     # key-value-pair = key [CFWS] "=" ( dot-atom / quoted-string )
     def body(words: int, values: int) -> str:
-        pairs: list[tuple[str, str | bytes]] = [("receiver", own), ("client-ip", address)]
+        def pair(key: str, value: str | bytes) -> str:
+            return f"{key}={dot_atom_or_quoted(visible(value, values, eai=eai))}"
+
+        written = [_own_pair(own, values, eai=eai), f"client-ip={client}"]
         if mail_from is not None:
-            pairs.append(("envelope-from", _without_brackets(mail_from)))
+            written.append(pair("envelope-from", _without_brackets(mail_from)))
         if helo is not None:
-            pairs.append(("helo", helo))
-        if verdict.identity != "host":  # a plain check_host() is of no identity
-            pairs.append(("identity", verdict.identity))
+            written.append(pair("helo", helo))
+        identity = verdict.identity
+        if identity != "host":  # a plain check_host() is of no identity
+            written.append(f"identity={identity}")
         if pra is not None:
-            pairs.append(("pra", pra.mailbox))
+            written.append(pair("pra", pra.mailbox))
         # "if no mechanisms matched, substitute the word default": of results that a record gave.
         if _by_record(verdict):
-            pairs.append(("mechanism", verdict.mechanism or "default"))
-        written = [
-            f"{key}={dot_atom_or_quoted(visible(value, values, eai=eai))}" for key, value in pairs
-        ]
+            written.append(pair("mechanism", verdict.mechanism or "default"))
         if verdict.result in (Result.TEMPERROR, Result.PERMERROR):
             written.append(f"problem={quoted_string(visible(verdict.detail, words, eai=eai))}")
         sentence = _sentence(verdict, address, words, eai=eai)
@@ -154,7 +158,7 @@ def authentication_results(
         if verdict.identity not in _ORDER:
             raise InputError("verdicts", f"identity {verdict.identity!r} has no place in the field")
     chosen = sorted(verdicts, key=lambda verdict: _ORDER.index(verdict.identity))
-    if not with_helo and any(verdict.identity == "mailfrom" for verdict in chosen):
+    if not with_helo and chosen and chosen[0].identity == "mailfrom":
         chosen = [verdict for verdict in chosen if verdict.identity != "helo"]
 
     # authres-payload = [CFWS] authserv-id [ CFWS authres-version ]
@@ -216,12 +220,17 @@ def _fitted(name: str, body: Callable[[int, int], str]) -> Field:
     written = ""
     for words, values in _LIMITS:
         written = body(words, values)
-        if len(name) + 2 + len(written.encode("utf-8")) <= LINE_LIMIT:
+        octets = len(written) if written.isascii() else len(written.encode("utf-8"))
+        if len(name) + 2 + octets <= LINE_LIMIT:
             break
     return Field(name, written)
 
 
 def _address(ip: IPAddress) -> str:
+    # Both write an address in the same form (RFC 5952); the core is quicker, and knows no zones.
+    found = parse_address(ip) if isinstance(ip, str) else None
+    if found is not None:
+        return found
     try:
         address = ipaddress.ip_address(ip)
     except ValueError:
@@ -232,11 +241,17 @@ def _address(ip: IPAddress) -> str:
     return str(address.ipv4_mapped or address).partition("%")[0]
 
 
+@lru_cache(maxsize=64)  # the same for every message
 def _own_name(field: str, name: str, *, eai: bool) -> str:
     """A name of this service: the operator's, so it is refused rather than changed."""
     if not name or len(name) > 255 or visible(name, 1024, eai=eai) != name:
         raise InputError(field, f"{name!r} cannot stand in a header field")
     return name
+
+
+@lru_cache(maxsize=64)
+def _own_pair(own: str, limit: int, *, eai: bool) -> str:
+    return f"receiver={dot_atom_or_quoted(visible(own, limit, eai=eai))}"
 
 
 def _without_brackets(path: str | bytes) -> str | bytes:

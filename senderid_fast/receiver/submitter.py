@@ -221,6 +221,10 @@ class SubmitterPolicy:
         object.__setattr__(self, "temperror", action)
         flag("test_only", self.test_only)
 
+    def malformed(self, error: SubmitterSyntaxError) -> Decision:
+        """After a MAIL whose parameter cannot be read: 501 (RFC 5321 4.2.3)."""
+        return self._decision(Action.REJECT, error.reply, error.problem)
+
     def at_mail(self, verdict: Verdict) -> Decision:
         """After MAIL, before the message is sent: by the verdict of
         check_host(ip, submitter.domain, submitter.mailbox, helo, Scope.PRA)."""

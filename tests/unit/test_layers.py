@@ -78,6 +78,9 @@ ALLOWED: dict[str, set[str]] = {
         "messages",
     },
     "jobs": WORDS | {"rows", "engine", "settings", "jobs", "lazily"},
+    "reception": WORDS
+    | {"_core", "async_engine", "engine", "identities", "lazily", "messages", "receiver"},
+    "aiosmtpd": WORDS | {"_core", "async_engine", "messages", "receiver", "reception"},
     "cli": {"*"},
     "__main__": {"cli"},
     "__init__": {"*"},
@@ -87,7 +90,7 @@ CORE = WORDS | {"_core"}
 HEAVY = {"asyncio", "dns", "idna", "msgpack", "lmdb", "redis", "pyarrow", "json", "ssl"}
 
 # Modules that are imported when what they need is there, by those who need them.
-LATER = ("lookup.py", "messages.py", "gathering.py", "udp_loop.py")
+LATER = ("aiosmtpd.py", "lookup.py", "messages.py", "gathering.py", "udp_loop.py")
 
 
 def modules() -> list[Path]:
