@@ -17,8 +17,9 @@ from senderid_fast.cache.opening import check_cache, open_cache
 from senderid_fast.config import values
 from senderid_fast.config.addresses import ListenAddress, listen_addresses
 from senderid_fast.errors import InputError
-from senderid_fast.receiver.actions import known_keys, mapping_of, under
+from senderid_fast.receiver.actions import Action, known_keys, mapping_of, under
 from senderid_fast.receiver.networks import Networks, listed
+from senderid_fast.receiver.policy import ReceiverPolicy
 from senderid_fast.receiver.relays import TrustedRelays
 from senderid_fast.receiver.submitter import SubmitterPolicy
 from senderid_fast.resolver.choosing import bulk_resolver
@@ -29,7 +30,6 @@ from senderid_fast.settings import Settings
 
 if TYPE_CHECKING:
     from senderid_fast.receiver.exchange import ExchangeSenderId
-    from senderid_fast.receiver.policy import ReceiverPolicy
     from senderid_fast.reception.receiver import Receiver
 
 __all__ = [
@@ -58,7 +58,9 @@ def _put(section: Any, **checked: object) -> None:
 class MilterSection:
     """[milter]: where the milter listens (text or ListenAddress; a list, or text with commas)."""
 
-    listen: tuple[ListenAddress, ...] = (ListenAddress.parse("unix:/run/senderid-fast/milter.sock"),)
+    listen: tuple[ListenAddress, ...] = (
+        ListenAddress.parse("unix:/run/senderid-fast/milter.sock"),
+    )
 
     def __post_init__(self) -> None:
         _put(self, listen=_some(listen_addresses("listen", self.listen)))
@@ -129,20 +131,15 @@ class ReceiverSection:
     submitter: SubmitterPolicy | None = None
     fields: tuple[str, ...] = ("received-spf", "authentication-results")
     remove_forged: bool = True
-    on_trouble: str = "accept"
+    on_trouble: Action = Action.ACCEPT
     seconds: float = 30.0
 
     def __post_init__(self) -> None:
         values.text("authserv_id", self.authserv_id)
-        for name in ("own_names", "checks", "fields"):
-            _put(self, **{name: tuple(listed(name, getattr(self, name)))})
-        if not isinstance(self.internal, Networks):
-            _put(self, internal=Networks(self.internal, "internal"))
-        if not isinstance(self.relays, TrustedRelays):
-            raise InputError("relays", f"must be TrustedRelays, is {self.relays!r}")
-        if not isinstance(self.submitter, SubmitterPolicy | None):
-            raise InputError("submitter", f"must be a SubmitterPolicy, is {self.submitter!r}")
-        values.flag("remove_forged", self.remove_forged)
+        # A rule of what a receiver may be stands there, not here.
+        checked = self.receiver(ReceiverPolicy(), None)
+        names = ("checks", "fields", "on_trouble", "own_names", "internal")
+        _put(self, **{name: getattr(checked, name) for name in names})
 
     @property
     def own_name(self) -> str:
@@ -316,7 +313,9 @@ class LogSection:
         values.one_of("format", self.format, LOG_FORMATS)
         if self.to not in ("stderr", "syslog"):
             if not isinstance(self.to, str) or not self.to.startswith("/"):
-                raise InputError("to", f"must be stderr, syslog or an absolute path, is {self.to!r}")
+                raise InputError(
+                    "to", f"must be stderr, syslog or an absolute path, is {self.to!r}"
+                )
             values.path("to", self.to)
         values.one_of("level", self.level, LOG_LEVELS)
         values.flag("messages", self.messages)
