@@ -65,7 +65,7 @@ def _value(key: Key, text: str) -> object:
         found = {}
     value = found.get("value")
     if set(found) != {"value"}:
-        raise ValueError(f"must be a value of TOML ({key.kind}), is {text[:100]!r}")
+        raise ValueError(f"must be a value of TOML: {key.type_words}")  # it may be a secret
     if type(value) is int and not -(1 << 63) <= value < 1 << 63:
         raise ValueError("is a number of more than 64 bits")
     return value

@@ -43,6 +43,7 @@ class Key:
     kind           Kind
     words          what it means
     choices        the words that may stand there; empty: any
+    heading        what stands once above several keys, in place of the words of each
     """
 
     section: str
@@ -50,6 +51,7 @@ class Key:
     kind: Kind
     words: str
     choices: tuple[str, ...] = ()
+    heading: str = ""
 
     @property
     def path(self) -> tuple[str, ...]:
@@ -93,10 +95,13 @@ _LISTEN += "systemd opened, by its FileDescriptorName=)"
 _MILD = (Action.ACCEPT, Action.MARK)
 _EXCHANGE_ACTIONS = tuple(str(action) for action in ExchangeAction)
 
+_ACTION_NOTE = (
+    f": {', '.join(Action)}; pass is accept or mark, temperror accept, mark or defer, and neutral "
+    "as none"
+)
 _TABLE_WORDS = {
     "helo": "HELO",
-    "null_sender": "the null reverse-path, which is postmaster at the HELO name; what is not set "
-    "is as for helo",
+    "null_sender": "the null reverse-path (what is not set is as for helo)",
     "mailfrom": "MAIL FROM",
     "pra": "the Purported Responsible Address",
 }
@@ -123,8 +128,11 @@ def _policy_keys() -> Iterator[Key]:
                 allowed = _MILD
             elif result is Result.TEMPERROR:
                 allowed = (*_MILD, Action.DEFER)
-            note = "; none and neutral are one" if result in (Result.NONE, Result.NEUTRAL) else ""
-            yield Key("policy", f"{table}.{result}", T, f"{result} for {words}{note}", allowed)
+            yield Key(
+                *("policy", f"{table}.{result}", T, f"{result} for {words}"),
+                choices=allowed,
+                heading=f"for {words}, by result{_ACTION_NOTE}",
+            )
     words = "a message without a Purported Responsible Address (RFC 4406 4)"
     yield Key("policy", "no_pra", T, words, tuple(Action))
     words = "whether the policy is for clients, too, that have authenticated themselves"
@@ -199,7 +207,7 @@ KEYS = (
         "receiver",
         "on_trouble",
         T,
-        "a check could not be made at all: accept (the message says temperror), or defer",
+        "a check could not be made at all; accept: the message says temperror",
         (Action.ACCEPT, Action.DEFER),
     ),
     Key("receiver", "seconds", S, "for all that is done for one message"),

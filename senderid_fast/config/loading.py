@@ -59,6 +59,7 @@ class _Loading:
         self.tables = tables
         self.places = places
         self.problems: list[Problem] = []
+        self.wrong: list[Path] = []  # the paths of problems
         self.variables: dict[Path, str] = {}  # what is from the environment
         self.environ = environ
 
@@ -89,6 +90,7 @@ class _Loading:
 
     def problem(self, path: Path, words: str) -> None:
         """Tell of a problem with a key, in the place that it has."""
+        self.wrong.append(path)
         shown = path_shown(path)
         line = self.places.line(self.spelled(path))
         end = len(path)
@@ -177,6 +179,9 @@ class _Loading:
             elif path in self.places.lines:
                 line = self.places.lines[path]
                 found[f"{key.section}.{key.name}"] = f"{self.name}:{line}"
+        for path, line in self.places.lines.items():
+            if path[:2] == ("policy", "override") and len(path) == 3:
+                found[path_shown(path)] = f"{self.name}:{line}"
         return found
 
     # ---- sections -------------------------------------------------------------------------------
@@ -213,16 +218,15 @@ class _Loading:
 
     def override(self, table: Table, number: int) -> None:
         around = ("policy", "override", number)
-        before = len(self.problems)
         while True:
             try:
                 Override.from_mapping(table)
             except InputError as error:
                 path = path_of(error.field)
                 taken = _take_out(table, path)
-                if taken or len(self.problems) == before:
-                    self.problem((*around, *path), error.problem)
                 # Without what was taken out it may lack a criterion, or an action.
+                if taken or not any(each[:3] == around for each in self.wrong):
+                    self.problem((*around, *path), error.problem)
                 if not taken:
                     return
             else:
