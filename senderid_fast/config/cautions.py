@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING
 
 from senderid_fast.receiver.actions import Action
 from senderid_fast.receiver.exchange import ExchangeAction
+from senderid_fast.receiver.overrides import Tables, cells_of
 
 if TYPE_CHECKING:
     from senderid_fast.config.addresses import ListenAddress
@@ -84,13 +85,8 @@ def _refuses(config: Config) -> bool:
         return True
     if policy.test_only:
         return False
-    from senderid_fast.receiver.overrides import cells_of
-
-    return any(
-        action not in harmless
-        for each in (policy, *policy.overrides)
-        for action in cells_of(each).values()
-    )
+    tables: tuple[Tables, ...] = (policy, *policy.overrides)
+    return any(action not in harmless for each in tables for action in cells_of(each).values())
 
 
 def _exchange(config: Config) -> Iterator[str]:
@@ -110,7 +106,7 @@ def _exchange(config: Config) -> Iterator[str]:
 
 def _times(config: Config) -> Iterator[str]:
     seconds, check = config.receiving.seconds, config.limits.seconds
-    # What is done at RCPT ends with the check; what is done after the header, with the whole budget.
+    # What is done at RCPT ends with the check, what is done after the header with the budget.
     for key, needed, timeout, most in (
         ("limits.seconds", min(check, seconds), "milter_command_timeout", MILTER_COMMAND_SECONDS),
         ("limits.seconds", min(check, seconds), "smtpd_policy_service_timeout", POLICY_SECONDS),

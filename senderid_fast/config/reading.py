@@ -29,20 +29,22 @@ def read_text(path: str | os.PathLike[str]) -> str:
     Raises ConfigError.
     """
     name = os.fspath(path)
-    if "\0" in name:
-        raise _wrong(name.replace("\0", "?"), "is no path: it holds NUL")
+    if not name or "\0" in name:
+        raise _wrong(ascii(name), "is no path of a file")
     try:
         # Not blocking: what stands there may be a pipe that nobody writes to.
         descriptor = os.open(name, os.O_RDONLY | getattr(os, "O_NONBLOCK", 0))
     except OSError as error:
         raise _wrong(name, f"cannot be read: {error.strerror or error}") from None
     try:
-        with os.fdopen(descriptor, "rb") as file:
-            if not stat.S_ISREG(os.fstat(descriptor).st_mode):
-                raise _wrong(name, "cannot be read: is no regular file")
+        if not stat.S_ISREG(os.fstat(descriptor).st_mode):
+            raise _wrong(name, "cannot be read: is no regular file")
+        with os.fdopen(descriptor, "rb", closefd=False) as file:
             octets = file.read(OCTETS_MOST + 1)
     except OSError as error:
         raise _wrong(name, f"cannot be read: {error.strerror or error}") from None
+    finally:
+        os.close(descriptor)
     return _decoded(name, octets)
 
 

@@ -22,6 +22,7 @@ from senderid_fast.receiver.networks import Networks, listed
 from senderid_fast.receiver.policy import ReceiverPolicy
 from senderid_fast.receiver.relays import TrustedRelays
 from senderid_fast.receiver.submitter import SubmitterPolicy
+from senderid_fast.reception.receiver import Receiver
 from senderid_fast.resolver.choosing import bulk_resolver
 from senderid_fast.resolver.servers import RESOLV_CONF
 from senderid_fast.resolver.system import SystemResolver
@@ -30,7 +31,6 @@ from senderid_fast.settings import Settings
 
 if TYPE_CHECKING:
     from senderid_fast.receiver.exchange import ExchangeSenderId
-    from senderid_fast.reception.receiver import Receiver
 
 __all__ = [
     "CacheSection",
@@ -154,8 +154,6 @@ class ReceiverSection:
 
     def receiver(self, policy: ReceiverPolicy, exchange: ExchangeSenderId | None) -> Receiver:
         """The Receiver of this section, with the policy of others. Raises InputError."""
-        from senderid_fast.reception.receiver import Receiver
-
         named = {each.name: getattr(self, each.name) for each in fields(self)}
         named["authserv_id"] = self.own_name
         return Receiver(policy=policy, exchange=exchange, **named)
