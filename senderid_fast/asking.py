@@ -6,6 +6,7 @@ the caller sees is in engine.py.
 
 from __future__ import annotations
 
+import threading
 from time import monotonic_ns
 from typing import TYPE_CHECKING, cast
 
@@ -16,7 +17,7 @@ from senderid_fast.questions import Answer, Question
 from senderid_fast.results import Scope
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator, Sequence
+    from collections.abc import Callable, Iterable, Iterator, Sequence
 
     from senderid_fast._core.checks import Check
     from senderid_fast._core.verdict import Verdict
@@ -33,6 +34,7 @@ class AskingEngine(EngineBase):
 
     def _forget_flights(self) -> None:
         self._flights = Flights()
+        self._ahead = threading.Semaphore(self._settings.concurrency)  # threads, of all checks
 
     def _finish(self, check: Check, began: int | None = None) -> Verdict:
         """The driver: ask what the check asks until it has its verdict or its time is over.
@@ -44,12 +46,54 @@ class AskingEngine(EngineBase):
             began = monotonic_ns()
             check.begin_again(began)
         end = began + self._nanoseconds
+        ahead: dict[Question, Answer | None] = {}
         while check.question is not None:
-            answer = self._ask(check.question, end)
+            answer = self._ask_ahead(check, end, ahead)
             if answer is None or monotonic_ns() >= end:
                 return check.expire()
             self._take(check, answer)
         return cast("Verdict", check.verdict)
+
+    def _ask_ahead(
+        self, check: Check, end: int, ahead: dict[Question, Answer | None]
+    ) -> Answer | None:
+        """The answer that the check waits for. What it may ask next is asked by threads at the same
+        time, up to settings.prefetch questions, and stands in ahead, None until it is answered."""
+        question = cast("Question", check.question)
+        most = self._settings.prefetch
+
+        def asking(question: Question, end: int) -> Answer:
+            # Whoever was too late for the flight finds its answer here.
+            answer = ahead.get(question)
+            if answer is None:
+                answer = ahead[question] = self._answer(question, end)
+            return answer
+
+        for each in check.ahead(most + 1) if most else ():
+            if each != question and each not in ahead and self._ahead.acquire(blocking=False):
+                ahead[each] = None
+                try:
+                    threading.Thread(
+                        target=self._fetch_ahead,
+                        args=(each, end, asking, self._ahead),
+                        name="senderid-fast prefetch",
+                        daemon=True,
+                    ).start()
+                except RuntimeError:  # no more threads: it is asked when its turn comes
+                    self._ahead.release()
+        return self._flights.ask(question, end, asking)
+
+    def _fetch_ahead(
+        self,
+        question: Question,
+        end: int,
+        asking: Callable[[Question, int], Answer],
+        slots: threading.Semaphore,
+    ) -> None:
+        try:
+            self._flights.ask(question, end, asking)
+        finally:
+            slots.release()
 
     def _settle(self, run: BatchRun) -> BatchRun:
         """The driver of a batch: as _finish, for all questions that are open; the cache is asked

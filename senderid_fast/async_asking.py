@@ -37,12 +37,32 @@ class AsyncAskingEngine(EngineBase):
     async def _finish(self, check: Check, began: int) -> Verdict:
         """The driver: as Engine._finish, awaiting."""
         end = began + self._nanoseconds
-        while check.question is not None:
-            answer = await self._ask(check.question, end)
-            if answer is None or monotonic_ns() >= end:
-                return check.expire()
-            self._take(check, answer)
-        return cast("Verdict", check.verdict)
+        ahead: dict[Question, asyncio.Task[Answer | None]] = {}
+        try:
+            while check.question is not None:
+                answer = await self._ask_ahead(check, end, ahead)
+                if answer is None or monotonic_ns() >= end:
+                    return check.expire()
+                self._take(check, answer)
+            return cast("Verdict", check.verdict)
+        finally:
+            for task in ahead.values():
+                task.cancel()
+
+    async def _ask_ahead(
+        self, check: Check, end: int, ahead: dict[Question, asyncio.Task[Answer | None]]
+    ) -> Answer | None:
+        """The answer that the check waits for. What it may ask next is asked at the same time, up
+        to settings.prefetch questions, and stands in ahead until the check comes to it."""
+        import asyncio
+
+        most = self._settings.prefetch
+        for question in check.ahead(most + 1) if most else ():
+            if question not in ahead:
+                ahead[question] = asyncio.create_task(self._ask(question, end))
+        question = cast("Question", check.question)
+        task = ahead.pop(question, None)
+        return await (task or self._ask(question, end))
 
     async def _stream(self, job: BatchJob, missing: str) -> AsyncIterator[Any]:
         import asyncio

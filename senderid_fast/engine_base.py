@@ -154,6 +154,7 @@ class EngineBase(ABC):
         plain_for_pra: bool = True,
         policy_tables: bool = True,
         concurrency: int = 64,
+        prefetch: int = 0,
         cache: Cache | None = None,
     ) -> None:
         from senderid_fast.settings import Limits, Settings
@@ -170,6 +171,7 @@ class EngineBase(ABC):
                 plain_for_pra=plain_for_pra,
                 policy_tables=policy_tables,
                 concurrency=concurrency,
+                prefetch=prefetch,
                 cache=cache,
             )
         )

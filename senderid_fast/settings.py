@@ -69,6 +69,9 @@ class Settings:
     policy_tables whether a policy that is asked for often becomes a table of addresses; no verdict
                   depends on it
     concurrency   questions of one batch that are asked at the same time: 1 to 4,096
+    prefetch      questions of later terms that a check asks together with the one it waits for: 0
+                  (none) to 32. Each saves a round trip if it is needed; no verdict or count depends
+                  on it. Batches have their rounds instead.
     cache         keeps answers for several processes (cache.Cache), such as cache.LmdbCache: asked
                   for what the engine's own store lacks, before DNS is. Errors of DNS are kept there
                   for failure_ttl in whole seconds.
@@ -86,6 +89,7 @@ class Settings:
     plain_for_pra: bool = True
     policy_tables: bool = True
     concurrency: int = 64
+    prefetch: int = 0
     cache: object = None
 
     def __post_init__(self) -> None:
@@ -113,6 +117,7 @@ class Settings:
             if not isinstance(getattr(self, name), bool):
                 raise InputError(name, f"must be True or False, is {getattr(self, name)!r}")
         _whole("concurrency", self.concurrency, 1, 4_096)
+        _whole("prefetch", self.prefetch, 0, 32)
         if self.cache is not None and not all(
             callable(getattr(self.cache, name, None)) for name in ("get_many", "put_many")
         ):

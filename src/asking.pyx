@@ -114,6 +114,11 @@ cdef void closure_question(Closure *closure, int rrtype, const Target *target) n
     closure.question_count += 1
 
 
+cdef bint closes(const CheckData *check) noexcept nogil:
+    """Whether the questions of every check are collected: each term counts as if none matched."""
+    return check.closure != NULL and not check.closure.ahead
+
+
 cdef void closure_term(CheckData *check, RecordData *record, int term, const Target *host) noexcept nogil:
     """Collect a term whose questions depend on the message, once for each host."""
     cdef Closure *closure = check.closure
@@ -299,7 +304,7 @@ cdef bint holds(CheckData *check, const AnswerData *answer, int prefix4, int pre
     cdef const uint32_t *ip4
     cdef const u128 *ip6
     cdef int count = <int>answer.count
-    if answer.status != STATUS_OK or check.closure != NULL:
+    if answer.status != STATUS_OK or closes(check):
         return False
     if check.ip.family == FAMILY_IP4:
         ip4 = answer.payload.ip4
@@ -333,6 +338,7 @@ cdef int target_of(CheckData *check, RecordData *record, const Term *term, const
                    uint8_t *room, Target *target) noexcept nogil:
     """The target-name of a term (4.8): its domain-spec expanded, or the current domain."""
     cdef const Spec *spec
+    cdef int open
     if term.spec == NO_SPEC:
         target[0] = host[0]
         return TARGET_NAME
@@ -349,8 +355,11 @@ cdef int target_of(CheckData *check, RecordData *record, const Term *term, const
         return TARGET_MISSING                     # each message has a name of its own
     # RFC 8616 4: a local part that is not ASCII cannot stand in a name; such a term does not match.
     if check.local_is_ascii or not spec.uses & USES_SENDER:
+        open = check.closure.question_count if check.closure != NULL else 0
         if spec.uses & USES_P and set_validated(check, host) == ASK_MISSING:
             return TARGET_MISSING
+        if check.closure != NULL and check.closure.question_count > open:
+            return TARGET_NONE                    # the name needs an answer that is not there yet
         target.length = macro_expand_name(record.text, record.pieces + spec.first_piece, spec.piece_count,
                                           &check.values, host.name, host.length, room)
     if check.recorder != NULL:

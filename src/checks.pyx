@@ -15,6 +15,7 @@ from libc.string cimport memcmp, memset
 from senderid_fast._core.answerdata cimport STATUS_NXDOMAIN, AnswerData, answer_compile, answer_release
 from senderid_fast._core.answers cimport AnswerStore
 from senderid_fast._core.cidr cimport FAMILY_NONE, address_from_octets, address_parse
+from senderid_fast._core.closures cimport questions_ahead
 from senderid_fast._core.asking cimport MISSING, SCOPE_NUMBER_PRA, CheckData
 from senderid_fast._core.identities cimport (
     IDENTITY_MISMATCH, IDENTITY_NO_PRA, IDENTITY_OK, MAILBOX_MAX, Identity, has_u_labels, identity_of_domain,
@@ -330,6 +331,14 @@ cdef class Check:
             self.evaluator.store.keep(data, self.check.question.area, now)
         self.run()
         return self.question
+
+    def ahead(self, int most):
+        """What this check may ask, in its order: the question that is open, then those of later terms, at
+        most so many. Empty when the check is over, and for what is asked only when a result is known
+        (the text of exp=)."""
+        if self.question is None or most < 1:
+            return []
+        return questions_ahead(&self.check, most)
 
     def begin_again(self, int64_t now):
         """Evaluate from the top at a later time: others may have answered what was open. The question

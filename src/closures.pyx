@@ -2,7 +2,8 @@
 
 What may live here: running the evaluator so that it collects questions, and handing them to Python.
 As the evaluator goes through a policy, no term matches and every answer that is not known counts as
-one without records: so all terms are looked at, in their order, by the code that evaluates them.
+one without records: so all terms are looked at, in their order, by the code that evaluates them. For
+one check (ahead) only the second holds, since its client and sender are known.
 """
 
 from libc.stdint cimport int64_t, uint8_t
@@ -10,7 +11,7 @@ from libc.stdlib cimport free
 from libc.string cimport memset
 
 from senderid_fast._core.answers cimport AnswerStore, sf_read_lock, sf_read_unlock
-from senderid_fast._core.asking cimport NAME_ROOM, CheckData, Closure, Target
+from senderid_fast._core.asking cimport NAME_ROOM, CheckData, Closure, QuestionData, Target
 from senderid_fast._core.cidr cimport FAMILY_IP4, FAMILY_IP6
 from senderid_fast._core.evaluator cimport begin_evaluation, check_host
 from senderid_fast._core.identities cimport IDENTITY_OK, MAILBOX_MAX, Identity, identity_of_domain
@@ -34,7 +35,6 @@ def closure(AnswerStore store not None, tuple limits not None, bint plain_for_pr
     cdef Target host
     cdef uint8_t[NAME_ROOM] current
     cdef int i, at
-    cdef list questions = []
     cdef list terms = []
     if len(domain) > MAILBOX_MAX:
         return (), (), True
@@ -68,9 +68,7 @@ def closure(AnswerStore store not None, tuple limits not None, bint plain_for_pr
             check_host(&check, &host, current)
         sf_read_unlock(&store.data.lock)
     try:
-        for i in range(found.question_count):
-            name = (<const char *>found.questions[i].name)[:found.questions[i].length].decode("latin-1")
-            questions.append(Question(name, RRType(found.questions[i].rrtype)))
+        questions = questions_of(&found)
         for i in range(found.term_count):
             record = found.terms[i].record
             at = record.terms[found.terms[i].term].offset
@@ -83,3 +81,37 @@ def closure(AnswerStore store not None, tuple limits not None, bint plain_for_pr
         free(found.questions)
         free(found.terms)
     return tuple(questions), tuple(terms), not found.full
+
+
+cdef list questions_of(const Closure *found):
+    cdef const QuestionData *question
+    cdef list questions = []
+    cdef int i
+    for i in range(found.question_count):
+        question = &found.questions[i]
+        name = (<const char *>question.name)[:question.length].decode("latin-1")
+        questions.append(Question(name, RRType(question.rrtype)))
+    return questions
+
+
+cdef list questions_ahead(const CheckData *check, int most):
+    """What a check that waits for an answer may ask, in its order: the question that is open, and then
+    those of later terms, if no term before them matches. At most so many; fewer if a term that is
+    known to match comes first."""
+    cdef CheckData walker = check[0]
+    cdef Closure found
+    cdef Target host
+    cdef uint8_t[NAME_ROOM] current
+    memset(&found, 0, sizeof(Closure))
+    found.ahead = most
+    walker.closure = &found
+    walker.recorder = NULL
+    with nogil:
+        sf_read_lock(&walker.store.lock)
+        begin_evaluation(&walker, &host)
+        check_host(&walker, &host, current)
+        sf_read_unlock(&walker.store.lock)
+    try:
+        return questions_of(&found)
+    finally:
+        free(found.questions)

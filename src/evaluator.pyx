@@ -20,7 +20,8 @@ from senderid_fast._core.asking cimport (
     REASON_REDIRECT_NONE, REASON_SYNTAX_ERROR, RESULT_FAIL, RESULT_NEUTRAL, RESULT_NONE, RESULT_PASS,
     RESULT_PERMERROR, RESULT_SOFTFAIL, RESULT_TEMPERROR, SCOPE_NUMBER_PRA, TARGET_MISSING, TARGET_NAME,
     TARGET_NONE, TERM_MATCH, TERM_MISSING, TERM_NO_MATCH, TERM_THROWS, VISITS_MOST, CheckData, Target, ask,
-    closure_term, note, set_place, set_validated, spend_lookup, spend_void, target_of, throw, throw_dns_error,
+    closes, closure_term, note, set_place, set_validated, spend_lookup, spend_void, target_of, throw,
+    throw_dns_error,
 )
 from senderid_fast._core.cidr cimport FAMILY_IP4, u128
 from senderid_fast._core.macros cimport USES_MESSAGE, USES_P, USES_SENDER, macro_expand_text, text_uses
@@ -60,9 +61,9 @@ cdef int include_matches(CheckData *check, RecordData *record, int index, const 
             check.closure.full = True
             return TERM_NO_MATCH
         check.closure.depth += 1
-        check_host(check, &inner, room)
+        result = check_host(check, &inner, room)
         check.closure.depth -= 1
-        return TERM_NO_MATCH
+        return TERM_MATCH if check.closure.ahead and result == RESULT_PASS else TERM_NO_MATCH
     result = check_host(check, &inner, room)
     if result == MISSING:
         return TERM_MISSING
@@ -94,7 +95,7 @@ cdef int term_matches(CheckData *check, RecordData *record, int index, const Tar
     cdef int outcome = spend_lookup(check, record, index, host)
     if outcome == TERM_THROWS:
         return outcome
-    if check.closure != NULL and needs_message(record, term):
+    if closes(check) and needs_message(record, term):
         closure_term(check, record, index, host)
         return TERM_NO_MATCH
     outcome = target_of(check, record, term, host, room, &target)
@@ -213,7 +214,7 @@ cdef int mechanisms_decide(CheckData *check, RecordData *record, const Target *h
                 if event != NULL:
                     event.value = table.end
                     event.extra = hit
-            if hit != NO_TERM and check.closure == NULL:
+            if hit != NO_TERM and not closes(check):
                 return qualified(check, record, hit, host)
             index = table.end
             continue
@@ -227,8 +228,11 @@ cdef int mechanisms_decide(CheckData *check, RecordData *record, const Target *h
             lookups = check.lookups
             if check.closure != NULL and lookups >= check.limits.lookups:
                 return UNDECIDED                   # no check can come to this term
+            if check.closure != NULL and check.closure.ahead and (
+                    check.closure.question_count >= check.closure.ahead):
+                return UNDECIDED                   # so many are enough
             outcome = term_matches(check, record, index, host)
-            if check.closure != NULL:
+            if check.closure != NULL and not (check.closure.ahead and outcome == TERM_MATCH):
                 # Whatever stands in an included record, it may cost no look-up: the include alone does.
                 check.lookups = lookups + 1
                 check.void_lookups = 0
@@ -236,7 +240,7 @@ cdef int mechanisms_decide(CheckData *check, RecordData *record, const Target *h
                 continue
             if outcome == TERM_MISSING:
                 return MISSING
-        elif check.closure != NULL:
+        elif closes(check):
             return UNDECIDED                       # nothing behind "all" is ever looked at
         if check.recorder != NULL:
             event = note(check, EVENT_MATCH, record, index)
@@ -270,7 +274,7 @@ cdef int redirect_target(CheckData *check, RecordData *record, const Target *hos
         note(check, EVENT_TERM, record, record.redirect)
     if spend_lookup(check, record, record.redirect, host) == TERM_THROWS:
         return TERM_THROWS
-    if check.closure != NULL and needs_message(record, &record.terms[record.redirect]):
+    if closes(check) and needs_message(record, &record.terms[record.redirect]):
         closure_term(check, record, record.redirect, host)
         return TERM_THROWS
     outcome = target_of(check, record, &record.terms[record.redirect], host, room, target)
@@ -328,7 +332,7 @@ cdef int check_host(CheckData *check, Target *host, uint8_t *current) noexcept n
                 if result != UNDECIDED:
                     return result
             result = mechanisms_decide(check, record, host)
-        if check.closure != NULL and result == UNDECIDED:
+        if closes(check) and result == UNDECIDED:
             closure_explanation(check, record, host)
         if result == UNDECIDED and (record.redirect == NO_TERM or record.all != NO_TERM):
             # 5.1, 6.1: redirect counts only if there is no "all" anywhere. 4.7: else neutral.

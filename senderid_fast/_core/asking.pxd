@@ -92,7 +92,8 @@ ctypedef struct OpenTerm:
     uint8_t[NAME_ROOM] host
 
 # What the policies of a domain can lead to (closures.pyx): questions without an answer, and terms
-# that need a message.
+# that need a message. Ahead: what one check may ask next, so its own client and sender count, and
+# a term that is known to match is the last.
 ctypedef struct Closure:
     QuestionData *questions
     OpenTerm *terms
@@ -102,6 +103,7 @@ ctypedef struct Closure:
     int term_room
     int depth               # of includes
     int visits              # of included hosts
+    int ahead               # the questions that are wanted of one check; 0: those of every check
     bint full               # there were too many, or no memory
 
 # One check. Pointers are borrowed; the caller keeps what they point to.
@@ -115,7 +117,7 @@ ctypedef struct CheckData:
     StoreData *fetched      # the same for many checks that run together (columns.pyx); NULL: none
     Recorder *recorder      # NULL but in a trace
     Walk *walk              # NULL but while a policy table is made
-    Closure *closure        # NULL but while questions are collected: every term as if none matched
+    Closure *closure        # NULL but while questions are collected
     int64_t now
     uint64_t domain_hash
     int pin_count
@@ -162,6 +164,7 @@ cdef enum AskOutcome:
 
 cdef Event *note(CheckData *check, int kind, RecordData *record, int term) noexcept nogil
 cdef int ask(CheckData *check, int rrtype, const Target *target, AnswerData **answer) noexcept nogil
+cdef bint closes(const CheckData *check) noexcept nogil
 cdef void closure_term(CheckData *check, RecordData *record, int term, const Target *host) noexcept nogil
 cdef void walk_ground(CheckData *check, uint64_t hash) noexcept nogil
 cdef void set_place(CheckData *check, const uint8_t *name, int length) noexcept nogil
