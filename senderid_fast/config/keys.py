@@ -251,6 +251,12 @@ KEYS = (
     Key("engine", "store_octets", W, "memory of one worker for answers"),
     Key("engine", "plain_for_pra", F, "whether v=spf1 may apply to the PRA (RFC 4406 4.4)"),
     Key("engine", "policy_tables", F, "make tables of policies that are asked for often"),
+    Key(
+        "engine",
+        "prefetch",
+        W,
+        "questions of later terms that a check asks ahead, where the recursor is far; 0: none",
+    ),
     Key("cache", "url", T, "lmdb:/PATH, valkey://HOST:PORT, valkeys:// (TLS), unix:///SOCKET; "
         '"": none'),
     Key("cache", "max_octets", W, "lmdb: size of the file"),

@@ -253,6 +253,7 @@ class EngineSection:
     store_octets: int = 64 << 20
     plain_for_pra: bool = True
     policy_tables: bool = True
+    prefetch: int = 0
 
     def __post_init__(self) -> None:
         self.settings()

@@ -6,16 +6,22 @@
 from __future__ import annotations
 
 import doctest
+import inspect
 import re
 from collections.abc import Iterator
+from dataclasses import fields
 from itertools import groupby
 from pathlib import Path
+from typing import Any
 
 import pytest
 
-from senderid_fast.config import Config, load
+from senderid_fast.config import Config, load, sections
 from senderid_fast.config.keys import KEYS, SECTIONS, Key
 from senderid_fast.config.showing import commented, toml_of, value_of
+from senderid_fast.reception.receiver import Receiver
+from senderid_fast.resolver import SystemResolver, UdpResolver
+from senderid_fast.settings import Limits, Settings
 
 ROOT = Path(__file__).parents[2]
 DOCUMENT = ROOT / "docs" / "configuration.md"
@@ -103,6 +109,35 @@ def test_the_override_of_the_example_can_be_used(tmp_path: Path) -> None:
     assert found is not None
     file.write_text(re.sub("^#", "", found[0], flags=re.MULTILINE), "utf-8")
     assert [each.name for each in load(file, {}).policy.overrides] == ["partners"]
+
+
+@pytest.mark.parametrize(
+    ("section", "kind", "others"),
+    [
+        # What makes an engine and stands in other sections; batches alone have concurrency.
+        ("engine", Settings, {"resolver", "limits", "receiver", "cache", "concurrency"}),
+        ("limits", Limits, set()),
+        ("milter", sections.MilterSection, set()),
+        ("policyd", sections.PolicydSection, set()),
+        ("process", sections.ProcessSection, set()),
+        ("receiver", Receiver, {"policy", "exchange"}),
+        ("dns", sections.DnsSection, set()),
+        ("cache", sections.CacheSection, set()),
+        ("log", sections.LogSection, set()),
+        ("metrics", sections.MetricsSection, set()),
+    ],
+)
+def test_every_setting_has_a_key(section: str, kind: Any, others: set[str]) -> None:
+    settings = {each.name for each in fields(kind) if each.init}
+    keys = {key.path[1] for key in KEYS if key.section == section}
+    assert keys == settings - others
+
+
+def test_options_of_resolvers_have_keys() -> None:
+    keys = {key.name for key in KEYS if key.section == "dns"}
+    fast = set(inspect.signature(UdpResolver.__init__).parameters) - {"self"}
+    slow = set(inspect.signature(SystemResolver.__init__).parameters) - {"self"}
+    assert keys == fast | (slow - {"nameservers", "port"}) | {"fast"}
 
 
 @pytest.mark.parametrize("key", KEYS, ids=lambda key: f"{key.section}.{key.name}")
