@@ -112,7 +112,7 @@ def shown(config: Config) -> Iterator[str]:
                     value = masked(value)
                 source = config.sources.get(f"{section}.{key.name}", "default")
                 rows.append((f"{key.name} = {toml_of(value)}", source))
-        width = max(len(text) for text, _ in rows if len(text) <= 50 or len(rows) == 1)
+        width = max((len(text) for text, _ in rows if len(text) <= 50), default=0)
         for text, source in rows:
             yield f"{text:<{width}}  # {_comment(source)}"
         if section == "policy":

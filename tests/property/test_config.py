@@ -53,7 +53,7 @@ PIECES = [
 PLACE = re.compile(r"[^\n]*c\.toml(?::[1-9][0-9]*)?: [^\n]+|SENDERID_FAST_[^\n]*: [^\n]+")
 
 quick = settings(
-    max_examples=150, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture]
+    max_examples=80, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture]
 )
 Values = st.recursive(
     st.none()
