@@ -9,6 +9,7 @@ from __future__ import annotations
 
 __all__ = [
     "CacheError",
+    "ConfigError",
     "FileError",
     "InputError",
     "MissingExtraError",
@@ -124,6 +125,22 @@ class ZoneError(FileError):
 
 class RowsError(FileError):
     """A file of rows, of answers, or a log cannot be read, written or resumed."""
+
+
+class ConfigError(SenderIDError, ValueError):
+    """A configuration cannot be used.
+
+    problems  one sentence each, with where it is: "FILE:LINE: section.key: words that tell what to
+              do". All that were found, in the order of the file; the text of the error has a line
+              for each
+    """
+
+    def __init__(self, problems: tuple[str, ...]) -> None:
+        super().__init__("\n".join(problems))
+        self.problems = problems
+
+    def __reduce__(self) -> tuple[type[ConfigError], tuple[tuple[str, ...]]]:
+        return type(self), (self.problems,)
 
 
 class CacheError(SenderIDError):

@@ -26,7 +26,7 @@ from senderid_fast.cache.lmdbfiles import PAGE, Opened, damage, files_of, the_lm
 from senderid_fast.errors import CacheError, InputError
 from senderid_fast.questions import Question
 
-__all__ = ["LmdbCache"]
+__all__ = ["LmdbCache", "check_options"]
 
 HEAD = 12  # octets before the value: CRC and time
 FULL = 0.75  # of the map: then the oldest go. The rest is for pages that a change needs meanwhile
@@ -36,6 +36,16 @@ SECONDS_TO_CLOSE = 5.0
 
 Written = tuple[bytes, bytes]
 Result = TypeVar("Result")
+
+
+def check_options(max_octets: object, most_waiting: object) -> None:
+    """Refuse options that no LmdbCache can have. Raises InputError."""
+    for name, value, least in (
+        ("max_octets", max_octets, 1 << 20),
+        ("most_waiting", most_waiting, 1),
+    ):
+        if type(value) is not int or not least <= value <= 1 << 40:
+            raise InputError(name, f"must be a whole number from {least} to 2**40")
 
 
 class LmdbCache:
@@ -65,12 +75,7 @@ class LmdbCache:
         max_octets: int = 256 << 20,
         most_waiting: int = 20_000,
     ) -> None:
-        for name, value, least in (
-            ("max_octets", max_octets, 1 << 20),
-            ("most_waiting", most_waiting, 1),
-        ):
-            if type(value) is not int or not least <= value <= 1 << 40:
-                raise InputError(name, f"must be a whole number from {least} to 2**40")
+        check_options(max_octets, most_waiting)
         if not isinstance(path, (str, os.PathLike)) or not os.fspath(path):
             raise InputError("path", f"must be the path of a folder, is {path!r}")
         the_lmdb()

@@ -13,7 +13,7 @@ if TYPE_CHECKING:
     from senderid_fast.cache.lmdb import LmdbCache
     from senderid_fast.cache.valkey import ValkeyCache
 
-__all__ = ["open_cache"]
+__all__ = ["check_cache", "open_cache"]
 
 SCHEMES = ("valkey", "valkeys", "redis", "rediss", "unix")
 
@@ -23,13 +23,47 @@ def open_cache(text: str, **options: Any) -> LmdbCache | ValkeyCache:
 
     Raises InputError, CacheError, MissingExtraError.
     """
-    scheme, colon, rest = text.partition(":")
-    if colon and scheme == "lmdb" and rest:
+    if _is_lmdb(text):
         from senderid_fast.cache.lmdb import LmdbCache
 
-        return LmdbCache(rest, **options)
-    if colon and scheme in SCHEMES:
-        from senderid_fast.cache.valkey import ValkeyCache
+        return LmdbCache(text.removeprefix("lmdb:"), **options)
+    from senderid_fast.cache.valkey import ValkeyCache
 
-        return ValkeyCache(text, **options)
+    return ValkeyCache(text, **options)
+
+
+def check_cache(
+    url: str | None = None,
+    *,
+    max_octets: int,
+    prefix: str,
+    timeout: float,
+    most_waiting: int,
+) -> None:
+    """Refuse what open_cache() would refuse, for all kinds of caches, without opening one.
+
+    url  as open_cache() takes it; None: the options alone are looked at. Raises InputError.
+    """
+    from senderid_fast.cache import lmdb, valkey
+
+    lmdb.check_options(max_octets, most_waiting)
+    valkey.check_options(prefix, timeout, most_waiting)
+    if url is None:
+        return
+    if not isinstance(url, str):
+        raise InputError("url", f"must be text, is {type(url).__name__}")
+    try:
+        if not _is_lmdb(url):
+            valkey.check_url(url)
+    except InputError as error:
+        raise InputError("url", error.problem) from None
+
+
+def _is_lmdb(text: str) -> bool:
+    """Whether it is an LmdbCache; False: a ValkeyCache. Raises InputError."""
+    scheme, colon, rest = text.partition(":")
+    if colon and scheme == "lmdb" and rest:
+        return True
+    if colon and scheme in SCHEMES:
+        return False
     raise InputError("cache", "must be lmdb:/path, valkey://host:port or valkeys://host:port")

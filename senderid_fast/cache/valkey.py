@@ -26,7 +26,7 @@ if TYPE_CHECKING:
 
     from senderid_fast.cache.gathering import Gathering
 
-__all__ = ["ValkeyCache"]
+__all__ = ["ValkeyCache", "check_options", "check_url"]
 
 SCHEMES = {"valkey": "redis", "valkeys": "rediss", "redis": "redis", "rediss": "rediss"}
 TOGETHER = 512  # keys of one command
@@ -34,6 +34,18 @@ SECONDS_TO_CONNECT = 1.0  # a handshake of TLS may take longer than a check wait
 SECONDS_TO_REPLY = 1.0
 SECONDS_TO_CLOSE = 5.0
 MOST_CONNECTIONS = 64
+
+
+def check_options(prefix: object, timeout: object, most_waiting: object) -> None:
+    """Refuse options that no ValkeyCache can have. Raises InputError."""
+    if isinstance(timeout, bool) or not isinstance(timeout, (int, float)):
+        raise InputError("timeout", f"must be a number of seconds, is {timeout!r}")
+    if not 0 < timeout <= 10:
+        raise InputError("timeout", f"must be above 0 to 10 seconds, is {timeout!r}")
+    if type(most_waiting) is not int or not 0 < most_waiting <= 1 << 40:
+        raise InputError("most_waiting", "must be a whole number from 1 to 2**40")
+    if not isinstance(prefix, str) or len(prefix) > 100:
+        raise InputError("prefix", f"must be text of at most 100 characters, is {prefix!r}")
 
 
 class ValkeyCache:
@@ -64,15 +76,8 @@ class ValkeyCache:
         timeout: float = 0.005,
         most_waiting: int = 20_000,
     ) -> None:
-        if isinstance(timeout, bool) or not isinstance(timeout, (int, float)):
-            raise InputError("timeout", f"must be a number of seconds, is {timeout!r}")
-        if not 0 < timeout <= 10:
-            raise InputError("timeout", f"must be above 0 to 10 seconds, is {timeout!r}")
-        if type(most_waiting) is not int or not 0 < most_waiting <= 1 << 40:
-            raise InputError("most_waiting", "must be a whole number from 1 to 2**40")
-        if not isinstance(prefix, str) or len(prefix) > 100:
-            raise InputError("prefix", f"must be text of at most 100 characters, is {prefix!r}")
-        self._url, self._shown, self._address = _checked(url)
+        check_options(prefix, timeout, most_waiting)
+        self._url, self._shown, self._address = check_url(url)
         self._prefix = prefix.encode("utf-8", "surrogateescape")
         self._settings = url, prefix, float(timeout), most_waiting
         self.timeout = float(timeout)
@@ -324,7 +329,7 @@ def the_retry(module: Any) -> Any:
     return import_module(f"{module.__name__}.retry").Retry
 
 
-def _checked(url: object) -> tuple[str, str, str]:
+def check_url(url: object) -> tuple[str, str, str]:
     """The url, what may be shown of it, and how redis wants it. Raises InputError."""
     if not isinstance(url, str):
         raise InputError("url", f"must be text, is {type(url).__name__}")

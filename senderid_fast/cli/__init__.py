@@ -1,4 +1,4 @@
-"""The command line: senderid-fast check, trace, record, verify, compare, batch, cache.
+"""The command line: senderid-fast check, trace, record, verify, compare, batch, cache, config.
 
 What may live here: the parser of the command's name, and the one place where an error becomes a
 line and a status. Each command is a module with register() and run(); what they share is in
@@ -15,15 +15,15 @@ from collections.abc import Sequence
 from typing import Any, NoReturn
 
 from senderid_fast import __version__
-from senderid_fast.cli import batch, cache, check, compare, record, trace, verify
+from senderid_fast.cli import batch, cache, check, compare, config, record, trace, verify
 from senderid_fast.cli.options import OPTION_OF_FIELD
 from senderid_fast.cli.output import PROGRAM, complain
 from senderid_fast.cli.statuses import BAD_INPUT, DONE, INTERRUPTED, NO_READER, TROUBLE
-from senderid_fast.errors import InputError, SenderIDError
+from senderid_fast.errors import ConfigError, InputError, SenderIDError
 
 __all__ = ["main", "program"]
 
-COMMANDS = (check, trace, record, verify, compare, batch, cache)
+COMMANDS = (check, trace, record, verify, compare, batch, cache, config)
 
 DESCRIPTION = """\
 Evaluates SPF (RFC 7208) and Sender ID (RFC 4406): what a receiver of mail makes of them, and why.
@@ -91,6 +91,10 @@ def _run(argv: Sequence[str] | None) -> int:
         return end.code if isinstance(end.code, int) else DONE
     except InputError as error:
         complain(f"{OPTION_OF_FIELD.get(error.field, error.field)}: {error.problem}")
+        return BAD_INPUT
+    except ConfigError as error:
+        for problem in error.problems:
+            complain(problem)
         return BAD_INPUT
     except SenderIDError as error:
         complain(str(error))

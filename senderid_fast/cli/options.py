@@ -43,6 +43,7 @@ __all__ = [
 OPTION_OF_FIELD = {
     "ip": "--ip",
     "nameservers": "--server",
+    "servers": "--server",
     "seconds": "--timeout",
     "lookups": "--lookups",
     "examples": "--examples",
@@ -222,14 +223,16 @@ def limits_of(arguments: argparse.Namespace) -> Limits:
 def resolver_of(arguments: argparse.Namespace, *, bulk: bool = False) -> Resolver:
     """What answers: a zone file, the servers named, or the system's. Raises a SenderIDError.
 
-    bulk  many questions will be asked: servers that are named are asked by UdpResolver
+    bulk  many questions will be asked: by UdpResolver, wherever the servers are known
     """
-    from senderid_fast import SystemResolver, UdpResolver, ZoneResolver
+    from senderid_fast import SystemResolver, ZoneResolver
 
     if arguments.zone is not None:
         return ZoneResolver.from_file(arguments.zone)
-    if bulk and arguments.server:
-        return UdpResolver(arguments.server)
+    if bulk:
+        from senderid_fast.resolver.choosing import bulk_resolver
+
+        return bulk_resolver(arguments.server or ())
     return SystemResolver(arguments.server)
 
 

@@ -6,7 +6,6 @@ sockets, send and receive; what is asked of whom and what a reply means is in lo
 
 from __future__ import annotations
 
-import math
 import socket
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, NamedTuple
@@ -74,7 +73,7 @@ class SystemResolver:
             _check_int("edns_payload", edns_payload, 512, 65535)
         if isinstance(try_seconds, bool) or not isinstance(try_seconds, (int, float)):
             raise InputError("try_seconds", f"must be a number of seconds, is {try_seconds!r}")
-        if not (math.isfinite(try_seconds) and 0 < try_seconds <= 3600):
+        if not 0 < try_seconds <= 3600:  # NaN is neither
             problem = f"must be above 0 and at most 3600, is {try_seconds!r}"
             raise InputError("try_seconds", problem)
         if not isinstance(config_file, str) or not config_file:

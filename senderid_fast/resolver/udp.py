@@ -6,7 +6,6 @@ process in udp_home.py; what is accepted as an answer is in the core (src/flight
 
 from __future__ import annotations
 
-import math
 import os
 from collections.abc import Sequence
 from time import monotonic_ns
@@ -162,7 +161,7 @@ def _check_int(field: str, value: object, low: int, high: int) -> None:
 def _check_number(field: str, value: object, most: float) -> None:
     if isinstance(value, bool) or not isinstance(value, (int, float)):
         raise InputError(field, f"must be a number, is {value!r}")
-    if not (math.isfinite(value) and 0 < value <= most):
+    if not 0 < value <= most:  # NaN is neither
         raise InputError(field, f"must be above 0 and at most {most:g}, is {value!r}")
 
 

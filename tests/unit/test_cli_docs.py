@@ -27,6 +27,7 @@ DOCUMENTS = [
     ROOT / "docs" / "logs.md",
     ROOT / "docs" / "cache.md",
     ROOT / "docs" / "aiosmtpd.md",
+    ROOT / "docs" / "configuration.md",
     ROOT / "examples" / "README.md",
 ]
 BLOCK = re.compile(r"(?<=^```console\n).*?(?=^```$)", re.MULTILINE | re.DOTALL)

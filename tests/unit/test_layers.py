@@ -77,6 +77,7 @@ ALLOWED: dict[str, set[str]] = {
         "engine_base",
         "messages",
     },
+    "config": WORDS | {"cache", "lazily", "receiver", "reception", "resolver", "settings"},
     "jobs": WORDS | {"rows", "engine", "settings", "jobs", "lazily"},
     "reception": WORDS
     | {"_core", "async_engine", "engine", "identities", "lazily", "messages", "receiver"},

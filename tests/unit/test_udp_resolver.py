@@ -29,6 +29,7 @@ QUESTION = Question("a.example", RRType.TXT)
         ("try_seconds", float("nan")),
         ("try_seconds", "1"),
         ("try_seconds", True),
+        ("try_seconds", 10**400),
         ("tries", 0),
         ("tries", 11),
         ("tries", 1.0),
