@@ -81,6 +81,7 @@ ALLOWED: dict[str, set[str]] = {
     "reception": WORDS
     | {"_core", "async_engine", "identities", "lazily", "messages", "receiver", "reception"},
     "aiosmtpd": WORDS | {"async_engine", "messages", "receiver", "reception"},
+    "policyd": WORDS | {"lazily", "policyd", "receiver", "reception", "service"},
     "cli": {"*"},
     "__main__": {"cli"},
     "__init__": {"*"},
@@ -90,7 +91,7 @@ CORE = WORDS | {"_core"}
 HEAVY = {"asyncio", "dns", "idna", "msgpack", "lmdb", "redis", "pyarrow", "json", "ssl"}
 
 # Modules that are imported when what they need is there, by those who need them.
-LATER = ("lookup.py", "messages.py", "gathering.py", "udp_loop.py")
+LATER = ("lookup.py", "messages.py", "gathering.py", "udp_loop.py", "server.py")
 
 
 def modules() -> list[Path]:
