@@ -9,7 +9,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import socket
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from typing import Any, NamedTuple
 
@@ -19,7 +19,19 @@ from senderid_fast.questions import Answer, Question
 from senderid_fast.reception import Envelope, Outcome, Receiver
 from senderid_fast.service.words import Application
 
-__all__ = ["ZONE", "Asked", "Line", "Recorded", "Service", "Talk", "answers", "recorded", "request"]
+__all__ = [
+    "ZONE",
+    "Asked",
+    "Line",
+    "Recorded",
+    "Service",
+    "Talk",
+    "Wire",
+    "answered",
+    "answers",
+    "recorded",
+    "request",
+]
 
 ZONE: dict[str, list[Any]] = {
     "strict.example": [{"TXT": "v=spf1 ip4:192.0.2.1 -all"}],
@@ -199,6 +211,48 @@ class Service:
         talk = Talk(*await asyncio.open_connection(sock=ours))
         self._talks.append(talk)
         return talk
+
+
+class Wire(asyncio.Transport):
+    """A transport without a socket: what is written stays here."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.written = bytearray()
+        self.closed = False
+
+    def write(self, data: bytes | bytearray | memoryview) -> None:
+        assert not self.closed
+        self.written += data
+
+    def is_closing(self) -> bool:
+        return self.closed
+
+    def close(self) -> None:
+        self.closed = True
+
+    abort = close
+
+    def pause_reading(self) -> None:
+        pass
+
+    def resume_reading(self) -> None:
+        pass
+
+
+async def answered(application: Recorded, parts: Iterable[bytes]) -> Wire:
+    """The octets of a connection, and what was written by the time when nothing is in hand."""
+    server, wire = PolicyServer(lambda: application), Wire()
+    protocol = server.protocol()
+    protocol.connection_made(wire)
+    for part in parts:
+        if wire.closed:
+            break
+        protocol.data_received(part)
+        while server.busy:
+            await asyncio.sleep(0)
+    protocol.connection_lost(None)
+    return wire
 
 
 async def answers(application: Recorded, *requests: Mapping[str, str | bytes]) -> list[str]:
