@@ -7,7 +7,7 @@ and their meaning are those of Engine.
 from __future__ import annotations
 
 from time import monotonic_ns
-from typing import TYPE_CHECKING, Any, Self
+from typing import TYPE_CHECKING, Any, Self, cast
 
 from senderid_fast._core.checks import Check
 from senderid_fast._core.verdict import Verdict
@@ -24,6 +24,8 @@ if TYPE_CHECKING:
     from senderid_fast.batch import Answers
     from senderid_fast.engine_base import Address, Octets, Text
     from senderid_fast.tracing import Trace
+
+    Known = tuple[Verdict, Verdict | None, Verdict]
 
 __all__ = ["AsyncEngine"]
 
@@ -109,7 +111,10 @@ class AsyncEngine(AsyncAskingEngine):
         submitter: Text | None = None,
         relays: Relays | None = None,
     ) -> MessageVerdict:
-        """As Engine.check_message; what the identities ask is asked at the same time."""
+        """As Engine.check_message; what the identities ask is asked at the same time.
+
+        If every answer is known, it does not wait, and makes no task.
+        """
         import asyncio
 
         client = None
@@ -119,6 +124,9 @@ class AsyncEngine(AsyncAskingEngine):
             return MessageVerdict(None, None, None, None, client)
         now = monotonic_ns()
         begun = self._evaluator.check_message(ip, helo, mail_from, headers, submitter, now)
+
+        if not any(isinstance(one, Check) for one in begun):
+            return MessageVerdict(address_text(ip), *cast("Known", begun), client)
 
         async def settled(one: Verdict | Check | None) -> Verdict | None:
             return await self._finish(one, now) if isinstance(one, Check) else one

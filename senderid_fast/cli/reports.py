@@ -1,6 +1,6 @@
 """Report: everything that a receiver finds out about one message, for senderid-fast verify.
 
-What may live here: putting together what the engine and senderid_fast.receiver say of a message.
+What may live here: putting together what the engine and senderid_fast.reception say of a message.
 Nothing is decided here, nothing is read from files and nothing is printed.
 """
 
@@ -12,21 +12,22 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 from senderid_fast.errors import InputError, NoPra
 from senderid_fast.identities import extract_pra
 from senderid_fast.messages import MessageVerdict
-from senderid_fast.receiver.exchange import ExchangeDecision, ExchangeSenderId
-from senderid_fast.receiver.fields import Field, authentication_results, received_spf
+from senderid_fast.receiver.exchange import ExchangeDecision
+from senderid_fast.receiver.fields import Field
 from senderid_fast.receiver.networks import listed, parse_range
-from senderid_fast.receiver.policy import Decision, ReceiverPolicy, decide
+from senderid_fast.receiver.policy import Decision, ReceiverPolicy
 from senderid_fast.receiver.relays import Client, TrustedRelays
-from senderid_fast.receiver.removal import forged_fields
-from senderid_fast.receiver.stamps import exchange_fields
+from senderid_fast.reception.judging import Judged, judge, not_checked
+from senderid_fast.reception.stamping import fields_of, fields_of_unchecked, removable
 from senderid_fast.results import PraFailure
 from senderid_fast.rows.mailfiles import return_path
 
 if TYPE_CHECKING:
     from senderid_fast import Engine, Pra
+    from senderid_fast.reception.receiver import Receiver
     from senderid_fast.rows.mailfiles import Found
 
-__all__ = ["Receiver", "Report", "policy_of", "relays_of"]
+__all__ = ["Report", "Reporter", "policy_of", "relays_of"]
 
 # By RFC 4407 2; {} is the field that counts.
 _WHY_NO_PRA = {
@@ -103,32 +104,27 @@ def _text(value: str | bytes | None) -> str | None:
 
 
 @dataclass(frozen=True, slots=True)
-class Receiver:
-    """Who verifies: what is the same for all messages. Raises InputError for what cannot be used.
+class Reporter:
+    """Who verifies. Raises InputError for what cannot be used.
 
     ip, helo, mail_from   of the session, if they were given
-    exchange              decides in place of policy, if given
     """
 
     engine: Engine
-    relays: TrustedRelays
-    authserv_id: str
-    policy: ReceiverPolicy
-    exchange: ExchangeSenderId | None = None
+    receiver: Receiver
     ip: str | None = None
     helo: bytes | None = None
     mail_from: bytes | None = None
 
     def __post_init__(self) -> None:
         # What the operator gave is found wrong now, and not once for each message.
-        self.relays.client_of(self.ip, ())
-        authentication_results(self.authserv_id)
-        forged_fields((), self.authserv_id)
+        self.receiver.all_relays.client_of(self.ip, ())
 
     def report(self, found: Found) -> Report:
         """Check a message, decide, and write its fields."""
+        receiver = self.receiver
         fields = [(name, body) for name, body, _, _ in found.fields]
-        client = self.relays.client_of(self.ip, fields)
+        client = receiver.all_relays.client_of(self.ip, fields)
         # The name that was given is that of the connection (see TrustedRelays).
         connected = self.ip is not None and client.ip == self.ip
         helo = self.helo if connected else client.helo
@@ -136,11 +132,13 @@ class Receiver:
         if mail_from is None:
             mail_from, path_at = return_path(fields)
         verdicts = self._verdicts(client, helo, mail_from, found.headers)
-        decision: Decision | ExchangeDecision
-        if self.exchange is not None:
-            decision = self.exchange.decide(verdicts.pra, (), client.ip)
+        judged = judge(receiver, verdicts, mail_from=mail_from)
+        if client.ip is None:
+            if judged.exchange is None:
+                judged = Judged(not_checked(client.detail))
+            add = fields_of_unchecked(receiver, client.detail)
         else:
-            decision = decide(self.policy, verdicts, (), client.ip, mail_from=mail_from)
+            add = fields_of(receiver, verdicts, judged, helo=helo, mail_from=mail_from)
         pra, no_pra = _pra(found.headers)
         return Report(
             client=client,
@@ -150,9 +148,9 @@ class Receiver:
             verdicts=verdicts,
             pra=pra,
             no_pra=no_pra,
-            decision=decision,
-            add=tuple(self._fields(verdicts, decision, helo, mail_from)),
-            remove=tuple(sorted(forged_fields(fields, self.authserv_id))),
+            decision=judged.decision,
+            add=add,
+            remove=removable(receiver, fields),
         )
 
     def _verdicts(
@@ -160,33 +158,9 @@ class Receiver:
     ) -> MessageVerdict:
         if client.ip is None:
             return MessageVerdict(None, None, None, None, client)
-        if mail_from is not None:
-            found = self.engine.check_message(client.ip, helo, mail_from, headers)
-            return found._replace(client=client)
         # A reverse-path that is not known is not the null reverse-path.
-        of_helo = self.engine.check_helo(client.ip, helo)
-        of_pra = self.engine.check_pra(client.ip, headers, helo)
-        return MessageVerdict(client.ip, of_helo, None, of_pra, client)
-
-    def _fields(
-        self,
-        verdicts: MessageVerdict,
-        decision: Decision | ExchangeDecision,
-        helo: str | bytes | None,
-        mail_from: bytes | None,
-    ) -> list[Field]:
-        known = [each for each in verdicts[1:4] if each is not None]
-        fields = [authentication_results(self.authserv_id, *known)]
-        of_spf = verdicts.mail_from or verdicts.helo
-        if of_spf is not None and verdicts.ip is not None:
-            own = self.authserv_id
-            fields.insert(
-                0,
-                received_spf(of_spf, ip=verdicts.ip, helo=helo, mail_from=mail_from, receiver=own),
-            )
-        if isinstance(decision, ExchangeDecision) and decision.status and verdicts.pra:
-            fields += exchange_fields(verdicts.pra)
-        return fields
+        found = self.engine.check_message(client.ip, helo, mail_from, headers)
+        return found._replace(client=client)
 
 
 def _pra(headers: bytes) -> tuple[Pra | None, str | None]:

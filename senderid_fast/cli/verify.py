@@ -25,7 +25,7 @@ from senderid_fast.rows.mailfiles import FORMATS, read_messages
 
 if TYPE_CHECKING:
     from senderid_fast import Verdict
-    from senderid_fast.cli.reports import Receiver, Report
+    from senderid_fast.cli.reports import Report, Reporter
     from senderid_fast.rows.mailfiles import Found
 
 __all__ = ["register", "run"]
@@ -121,7 +121,7 @@ def register(commands: Any) -> None:
 
 def run(arguments: argparse.Namespace) -> int:
     """Check each message, print, and return the exit status."""
-    receiver = _receiver(arguments)
+    reporter = _reporter(arguments)
     status = strictest = DONE
     shown = False
     for found in read_messages(arguments.files, arguments.format):
@@ -129,7 +129,7 @@ def run(arguments: argparse.Namespace) -> int:
             complain(f"{found.place}: {found.problem}")
             status = BAD_INPUT
             continue
-        report = receiver.report(found)
+        report = reporter.report(found)
         strictest = max(strictest, OF_ACTION[report.decision.action])
         if arguments.json:
             write([json_text(report.as_dict(found), indent=None)])
@@ -139,12 +139,14 @@ def run(arguments: argparse.Namespace) -> int:
     return strictest if arguments.exit_code and status == DONE else status
 
 
-def _receiver(arguments: argparse.Namespace) -> Receiver:
+def _reporter(arguments: argparse.Namespace) -> Reporter:
     """Who verifies, as the options want it. Raises a SenderIDError."""
     from senderid_fast._core.cidr import parse_address
-    from senderid_fast.cli.reports import Receiver, policy_of, relays_of
+    from senderid_fast.cli.reports import Reporter, policy_of, relays_of
     from senderid_fast.receiver.exchange import ExchangeSenderId
+    from senderid_fast.receiver.networks import Networks
     from senderid_fast.receiver.policy import ReceiverPolicy
+    from senderid_fast.reception.receiver import Receiver
 
     if arguments.helo is not None and arguments.ip is None:
         raise InputError("--helo", "is of the connection, so it needs --ip")
@@ -155,12 +157,15 @@ def _receiver(arguments: argparse.Namespace) -> Receiver:
         policy = policy_of(arguments.policy, read_octets(arguments.policy, "--policy"))
         for caution in policy.cautions():
             warn(f"{arguments.policy}: {caution}")
-    return Receiver(
+    return Reporter(
         engine=engine_of(arguments, limits_of(arguments)),
-        relays=relays_of(arguments.trusted),
-        authserv_id=arguments.authserv_id,
-        policy=policy,
-        exchange=ExchangeSenderId() if arguments.exchange else None,
+        receiver=Receiver(
+            arguments.authserv_id,
+            policy=policy,
+            exchange=ExchangeSenderId() if arguments.exchange else None,
+            relays=relays_of(arguments.trusted),
+            internal=Networks(),  # whoever asks about an address wants to know
+        ),
         ip=arguments.ip,
         helo=None if arguments.helo is None else octets_of(arguments.helo),
         mail_from=None if arguments.mail_from is None else octets_of(arguments.mail_from),

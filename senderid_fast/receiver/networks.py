@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from bisect import bisect_right
 from collections.abc import Iterable, Iterator
+from functools import lru_cache
 from ipaddress import IPv4Address, IPv6Address, ip_address, ip_network
 
 from senderid_fast.errors import InputError
@@ -84,6 +85,8 @@ def parse_range(entry: str) -> Range:
 
 def number_of(ip: object) -> tuple[int, int] | None:
     """As _address, of a client's address in any form that an engine takes; None if it is none."""
+    if type(ip) is str:
+        return _number_of_text(ip)
     try:
         if isinstance(ip, str):
             return _address(ip.strip().partition("%")[0])
@@ -92,6 +95,15 @@ def number_of(ip: object) -> tuple[int, int] | None:
     except ValueError:
         pass
     return None
+
+
+# One message asks about the same address for each list that there is.
+@lru_cache(maxsize=256)
+def _number_of_text(ip: str) -> tuple[int, int] | None:
+    try:
+        return _address(ip.strip().partition("%")[0])
+    except ValueError:
+        return None
 
 
 class Networks:
@@ -130,7 +142,7 @@ class Networks:
                 self._lasts.append(last)
 
     def __contains__(self, ip: object) -> bool:
-        number = number_of(ip)
+        number = number_of(ip) if self._starts else None
         if number is None:
             return False
         at = bisect_right(self._starts, number) - 1

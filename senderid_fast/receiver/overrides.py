@@ -222,6 +222,8 @@ class Overrides:
         return self._find("sender", domain_keys(domain))
 
     def _find(self, criterion: str, keys: Iterator[str]) -> Iterator[Cells]:
+        if not self._by_key:  # so it is for most receivers, and keys have their price
+            return
         for key in keys:
             cells = self._by_key.get((criterion, key))
             if cells is not None:

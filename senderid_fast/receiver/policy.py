@@ -6,9 +6,9 @@ known here, and no check is made. Sender ID as Exchange Server has it is in exch
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, fields
-from typing import Protocol, Self, cast
+from typing import NamedTuple, Protocol, Self, cast
 
 from senderid_fast._core.verdict import Verdict
 from senderid_fast.errors import InputError
@@ -234,40 +234,57 @@ def _verdicts(found: MessageLike | Verdict | Iterable[Verdict | None]) -> list[V
     several: Iterable[Verdict | None]
     if hasattr(found, "mail_from"):
         message = cast(MessageLike, found)
-        several = (message.helo, message.mail_from, message.pra)
-    elif hasattr(found, "result"):
-        several = (cast(Verdict, found),)
-    else:
-        several = found
-    verdicts = [verdict for verdict in several if verdict is not None]
+        several = (message.mail_from, message.pra, message.helo)  # as _ORDER has them
+        return [verdict for verdict in several if verdict is not None]
+    if hasattr(found, "result"):
+        return [cast(Verdict, found)]
+    verdicts = [verdict for verdict in found if verdict is not None]
     return sorted(verdicts, key=lambda verdict: _ORDER[_identity(verdict)])
 
 
 def _identity(verdict: Verdict) -> str:
     """The identity that a verdict is about; a plain check_host() is taken by its scope."""
-    if verdict.identity == "host":
+    identity = verdict.identity
+    if identity == "host":
         return "pra" if verdict.scope is Scope.PRA else "mailfrom"
-    if verdict.identity not in _ORDER:
-        raise InputError("verdicts", f"unknown identity {verdict.identity!r}")
-    return verdict.identity
+    if identity not in _ORDER:
+        raise InputError("verdicts", f"unknown identity {identity!r}")
+    return identity
 
 
-def _judge(
-    policy: ReceiverPolicy, layers: Iterable[Cells], cell: Cell
-) -> tuple[Action, str, str | None]:
-    """The action for a cell, the setting it comes from, and the override that exempts from it."""
-    setting = "no_pra" if cell[1] is None else f"{cell[0]}.{cell[1]}"
-    for cells in layers:
-        if cell in cells:
-            action, override = cells[cell]
-            rule = f"{setting} = {action} (override {override.name!r})"
-            return action, rule, override.name if override.skip else None
-    action = policy._cells[cell]
-    return action, f"{setting} = {action}", None
+class _Ruling(NamedTuple):
+    """What one verdict comes to: the action for a cell, and the override that it is from, if any.
+    The words for people are made of those alone that count: most messages are accepted."""
+
+    verdict: Verdict
+    cell: Cell
+    action: Action
+    override: Override | None
+
+    def judgement(self) -> Judgement:
+        table, result = self.cell
+        setting = "no_pra" if result is None else f"{table}.{result}"
+        rule = f"{setting} = {self.action}"
+        if self.override is not None:
+            rule += f" (override {self.override.name!r})"
+        return Judgement(_identity(self.verdict), self.verdict.result, self.action, rule)
 
 
-def _strictest(judgements: Sequence[Judgement]) -> Judgement:
-    return max(judgements, key=lambda judgement: _SEVERITY[judgement.action])  # the first of equals
+def _ruling(
+    policy: ReceiverPolicy, verdict: Verdict, layers: Sequence[Cells], null: bool
+) -> _Ruling:
+    identity = _identity(verdict)
+    table = "null_sender" if null and identity == "mailfrom" else identity
+    cell: Cell = (table, None if verdict.reason is Reason.NO_PRA else verdict.result)
+    if policy.overrides:
+        for cells in (*layers, *policy._overrides.of_sender(verdict.domain)):
+            if cell in cells:
+                return _Ruling(verdict, cell, *cells[cell])
+    return _Ruling(verdict, cell, policy._cells[cell], None)
+
+
+def _severity(ruling: _Ruling) -> int:
+    return _SEVERITY[ruling.action]
 
 
 def decide(
@@ -303,28 +320,17 @@ def decide(
     null = mail_from is not None and mail_from in ("", "<>", b"", b"<>")
     if isinstance(recipients, str):
         recipients = (recipients,)
-    everyone = list(dict.fromkeys(recipients)) or [""]
-    session = list(policy._overrides.of_client(ip, authenticated))
-    for verdict in found:
-        if _identity(verdict) == "helo" and verdict.result is Result.PASS:
-            session += policy._overrides.of_helo(verdict.domain)
-    by_recipient: dict[str, tuple[list[Judgement], str | None]] = {}
-    for recipient in everyone:
-        layers = [*session, *policy._overrides.of_recipient(recipient)]
-        by_recipient[recipient] = _judgements(policy, found, layers, null)
-
-    strictest = {each: _strictest(judged) for each, (judged, _) in by_recipient.items()}
-    dropped = [each for each in everyone if strictest[each].action is Action.DISCARD]
-    counting = [each for each in everyone if each not in dropped]
-    leader = max(
-        counting or everyone, key=lambda each: _SEVERITY[strictest[each].action]
-    )  # the first of equals
-    judged, exempt = by_recipient[leader]
-    best = strictest[leader]
-    reply = _reply(policy, found, judged, best, ip)
-    marks = tuple(judgement for judgement in judged if judgement.action is not Action.ACCEPT)
+    by_recipient = _by_recipient(policy, found, recipients, ip, authenticated, null)
+    strictest = {each: max(of, key=_severity) for each, of in by_recipient.items()}
+    dropped = [each for each, best in strictest.items() if best.action is Action.DISCARD]
+    counting = [each for each in strictest if each not in dropped] if dropped else strictest
+    # Of equals the first: of recipients, and of identities in the order of _ORDER.
+    leader = max(counting or strictest, key=lambda each: _severity(strictest[each]))
+    rulings, best = by_recipient[leader], strictest[leader]
+    judgement = best.judgement()
+    reply = _reply(policy, rulings, best, ip)
     real = dropped if counting and best.action in (Action.ACCEPT, Action.MARK) else []
-    reason = best.rule
+    reason = judgement.rule
     if real:
         reason += f"; dropped for {visible(', '.join(real), 500)}"
     if policy.test_only:
@@ -332,53 +338,61 @@ def decide(
     return Decision(
         action=Action.ACCEPT if policy.test_only else best.action,
         reply=None if policy.test_only else reply,
-        identity=best.identity,
-        result=best.result,
+        identity=judgement.identity,
+        result=judgement.result,
         reason=reason,
         would_be=best.action,
         would_reply=reply,
-        marks=marks,
-        skipped=exempt,
+        marks=tuple(each.judgement() for each in rulings if each.action is not Action.ACCEPT),
+        skipped=_exempt(rulings),
         dropped=() if policy.test_only else tuple(real),
     )
 
 
-def _judgements(
-    policy: ReceiverPolicy, verdicts: list[Verdict], layers: list[Cells], null: bool
-) -> tuple[list[Judgement], str | None]:
-    """A judgement for each verdict, and the override that exempts all of them, if one does."""
-    judged = []
-    exempt = []
+def _by_recipient(
+    policy: ReceiverPolicy,
+    verdicts: list[Verdict],
+    recipients: Iterable[str],
+    ip: object,
+    authenticated: bool,
+    null: bool,
+) -> dict[str, list[_Ruling]]:
+    """What each verdict comes to, for each recipient; "" if there is none."""
+    if not policy.overrides:  # nobody is an exception
+        rulings = [_ruling(policy, verdict, (), null) for verdict in verdicts]
+        return dict.fromkeys(recipients, rulings) or {"": rulings}
+    session = list(policy._overrides.of_client(ip, authenticated))
     for verdict in verdicts:
-        identity = _identity(verdict)
-        table = "null_sender" if null and identity == "mailfrom" else identity
-        cell: Cell = (table, None if verdict.reason is Reason.NO_PRA else verdict.result)
-        own: Iterator[Cells] = policy._overrides.of_sender(verdict.domain)
-        action, rule, skip = _judge(policy, [*layers, *own], cell)
-        judged.append(Judgement(identity, verdict.result, action, rule))
-        exempt.append(skip)
-    return judged, exempt[0] if all(exempt) else None
+        if _identity(verdict) == "helo" and verdict.result is Result.PASS:
+            session += policy._overrides.of_helo(verdict.domain)
+    by_recipient = {}
+    for recipient in dict.fromkeys(recipients) or {"": None}:
+        layers = [*session, *policy._overrides.of_recipient(recipient)]
+        by_recipient[recipient] = [_ruling(policy, each, layers, null) for each in verdicts]
+    return by_recipient
+
+
+def _exempt(rulings: list[_Ruling]) -> str | None:
+    """The override that exempts all of them, if one does."""
+    names = [each.override and each.override.skip and each.override.name for each in rulings]
+    return names[0] or None if all(names) else None
 
 
 def _reply(
-    policy: ReceiverPolicy,
-    verdicts: list[Verdict],
-    judged: list[Judgement],
-    best: Judgement,
-    ip: object,
+    policy: ReceiverPolicy, rulings: list[_Ruling], best: _Ruling, ip: object
 ) -> Reply | None:
     if best.action is Action.DEFER:
-        return policy.replies.refusal(verdicts[judged.index(best)], ip, permanent=False)
+        return policy.replies.refusal(best.verdict, ip, permanent=False)
     if best.action is not Action.REJECT:
         return None
     # RFC 7372 4: more than one check failed, "thus warranting rejection". HELO and the null
     # reverse-path are one identity, checked once or twice.
     failed = {
         (verdict.scope, verdict.domain, verdict.sender): verdict
-        for verdict, judgement in reversed(list(zip(verdicts, judged, strict=True)))
-        if judgement.action is Action.REJECT
+        for verdict, _, action, _ in reversed(rulings)
+        if action is Action.REJECT
         and (verdict.result in _FAILURES or verdict.reason is Reason.NO_PRA)
     }
     if len(failed) > 1:
         return policy.replies.several(list(reversed(failed.values())), ip)
-    return policy.replies.refusal(verdicts[judged.index(best)], ip, permanent=True)
+    return policy.replies.refusal(best.verdict, ip, permanent=True)

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Collection, Iterable
+from functools import lru_cache
 
 from senderid_fast.errors import InputError
 from senderid_fast.identities import a_labels
@@ -59,10 +60,15 @@ def forged_fields(
 
 
 def _names(field: str, value: str | Collection[str]) -> frozenset[str]:
-    names = frozenset(_normal(name) for name in ([value] if isinstance(value, str) else value))
+    names = _normals((value,) if isinstance(value, str) else tuple(value))
     if not names or "" in names:
         raise InputError(field, "must be a name, or names")
     return names
+
+
+@lru_cache(maxsize=64)  # they are the operator's, and the same for every message
+def _normals(names: tuple[str, ...]) -> frozenset[str]:
+    return frozenset(map(_normal, names))
 
 
 def _normal(name: str) -> str:

@@ -12,7 +12,6 @@ from typing import TYPE_CHECKING, cast
 
 from senderid_fast.messages import MessageVerdict
 from senderid_fast.receiver.actions import Action
-from senderid_fast.receiver.fields import Field
 from senderid_fast.receiver.policy import Decision
 from senderid_fast.receiver.relays import Client
 from senderid_fast.receiver.submitter import Submitter, SubmitterSyntaxError, parse_submitter
@@ -66,6 +65,7 @@ class Reception:
         "_relayed",
         "_skipped",
         "_submitter",
+        "_wanted",
         "envelope",
         "receiver",
     )
@@ -80,6 +80,7 @@ class Reception:
         self._relayed = False
         self._submitter: Submitter | None = None
         self._of_submitter: Decision | None = None
+        self._wanted: tuple[str, ...] = ()
         self._ready = False
         self._broken: str | None = None
 
@@ -128,14 +129,12 @@ class Reception:
         self.begin()
         try:
             if self._broken is None:
-                outcome = await self._outcome(fields, headers)
-            else:
-                outcome = self._undecided(self._broken, fields)
+                return await self._outcome(fields, headers)
+            return self._undecided(self._broken, fields)
         except Exception as error:  # noqa: BLE001 - as above
-            outcome = self._undecided(self._fault("the message", error), fields)
+            return self._undecided(self._fault("the message", error), fields)
         finally:
             self.cancel()
-        return replace(outcome, trouble=self._checks.trouble, seconds=self._checks.waited)
 
     def cancel(self) -> None:
         """The message ended otherwise: what is still being asked for it is given up."""
@@ -163,7 +162,7 @@ class Reception:
 
     def _start_session(self, ip: str, helo: str | bytes | None) -> None:
         envelope, engine, start = self.envelope, self._engine, self._checks.start
-        wanted = self.receiver.identities(ip, authenticated=envelope.authenticated)
+        wanted = self._wanted = self.receiver.identities(ip, authenticated=envelope.authenticated)
         if "helo" in wanted:
             start("helo", engine.check_helo(ip, helo))
         if "mailfrom" in wanted:
@@ -173,7 +172,7 @@ class Reception:
             start("submitter", engine.check_host(ip, domain, mailbox, helo, Scope.PRA))
 
     def _start_pra(self, ip: str, helo: str | bytes | None, headers: bytes) -> None:
-        if "pra" in self.receiver.identities(ip, authenticated=self.envelope.authenticated):
+        if "pra" in self._wanted:
             self._checks.start("pra", self._engine.check_pra(ip, headers, helo))
 
     # What follows.
@@ -214,6 +213,8 @@ class Reception:
             ),
             remove=removable(receiver, fields),
             dropped=tuple(map(_octets, judged.dropped)),
+            trouble=self._checks.trouble,
+            seconds=self._checks.waited,
         )
 
     def _everyone(self) -> tuple[bytes, ...]:
@@ -262,16 +263,22 @@ class Reception:
             decision=not_checked(why),
             add=fields_of_unchecked(self.receiver, why, eai=self.envelope.eai),
             remove=removable(self.receiver, fields, why),
+            seconds=self._checks.waited,
         )
 
     def _undecided(self, words: str, fields: Sequence[tuple[str, bytes]]) -> Outcome:
         """What is done when not even a decision could be made."""
         receiver, envelope = self.receiver, self.envelope
-        decision = troubled(receiver, words)
         helo, mail_from = envelope.helo, envelope.mail_from
-        add: tuple[Field, ...] = ()
-        verdicts = None
-        remove = suspects(receiver, fields)
+        outcome = Outcome(
+            client=None,
+            skipped=None,
+            verdicts=None,
+            decision=troubled(receiver, words),
+            remove=suspects(receiver, fields),
+            trouble=self._checks.trouble,
+            seconds=self._checks.waited,
+        )
         try:
             of_helo, of_mail_from = (
                 temperror(each, Reason.CHECK_FAILED, words, helo=helo, mail_from=mail_from)
@@ -279,12 +286,12 @@ class Reception:
                 else None
                 for each in ("helo", "mailfrom")
             )
-            verdicts = MessageVerdict(envelope.ip, of_helo, of_mail_from, None)
-            add = fields_of(receiver, verdicts, Judged(decision), helo=helo, mail_from=mail_from)
-            remove = removable(receiver, fields)
+            found = MessageVerdict(envelope.ip, of_helo, of_mail_from, None)
+            judged = Judged(outcome.decision)
+            add = fields_of(receiver, found, judged, helo=helo, mail_from=mail_from)
+            return replace(outcome, verdicts=found, add=add, remove=removable(receiver, fields))
         except Exception:  # noqa: BLE001 - what failed first has been told
-            return Outcome(None, None, verdicts, decision, add, remove)
-        return Outcome(None, None, verdicts, decision, add, remove)
+            return outcome
 
 
 def _text(octets: bytes) -> str:

@@ -185,16 +185,19 @@ def test_addresses_of_relays(capsys: Capture, entry: str) -> None:
 def test_no_client_is_no_check(capsys: Capture) -> None:
     words = [*OURS, "--trusted", "192.0.2.10", MESSAGES / "honest.eml"]
     lines = verify(capsys, *words, "--exit-code")
-    assert said(lines, "why") == ["nothing was checked"]
+    why = "no Received field shows an outside client"
+    assert said(lines, "why") == [f"not checked: {why}"]
     assert said(lines, "client")[0].startswith("none: ")
     assert said(lines, "HELO") == []
     assert said(lines, "MAIL FROM") == ["not checked, <alice@plain.example> (Return-Path, field 0)"]
     assert said(lines, "PRA") == ["not checked, alice@plain.example (From, field 4)"]
-    assert said(lines, "add") == ["Authentication-Results: receiver.example; none"]
-    assert values(capsys, *words)["checks"] == {"helo": None, "mail_from": None, "pra": None}
+    stamp = f"receiver.example; none (not checked: {why})"
+    shown = values(capsys, *words)
+    assert shown["add"] == [{"name": "Authentication-Results", "body": stamp}]
+    assert shown["checks"] == {"helo": None, "mail_from": None, "pra": None}
     lines = verify(capsys, *words, "--exchange")
     assert said(lines, "why") == ["not checked: the message has no source address"]
-    assert said(lines, "add") == ["Authentication-Results: receiver.example; none"]
+    assert said(lines, "add")[0].startswith("Authentication-Results: receiver.example; none (not")
 
 
 # ---- the reverse-path ---------------------------------------------------------------------------
