@@ -67,6 +67,7 @@ class Postfix:
     restrictions  smtpd_recipient_restrictions: "check_policy_service inet:127.0.0.1:9999"
     deliver       "files": each message once per recipient, see delivered(); "discard": nowhere
     settings      lines of main.cf that win over ours
+    services      further lines of master.cf
     """
 
     def __init__(
@@ -76,12 +77,14 @@ class Postfix:
         restrictions: Sequence[str] = (),
         deliver: Literal["files", "discard"] = "files",
         settings: Mapping[str, str] | None = None,
+        services: Sequence[str] = (),
     ) -> None:
         need_root()
         self._postconf = program("postconf", "postfix")
         self.port = free_port()
         self.milters, self.restrictions, self.deliver = milters, restrictions, deliver
         self.settings = dict(settings or {})
+        self.services = services
         self._stack = ExitStack()
         self._process: subprocess.Popen[bytes] | None = None
 
@@ -146,6 +149,7 @@ class Postfix:
             (self.folder / name).mkdir(mode=0o755)
         os.chown(self.folder / "mail", NOBODY, NOBODY)
         master = MASTER.format(port=self.port)
+        master += "".join(f"{line}\n" for line in self.services)
         (self.configuration / "master.cf").write_text(master)
         self._write_main()
         # Who owns data_directory is its own affair; the other folders it makes by itself.
