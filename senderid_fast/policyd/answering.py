@@ -102,11 +102,18 @@ class Answering:
         only_helo = request.state in _GREETING
         key = key_of(request, only_helo=only_helo)
         now = monotonic()
+        last = conversation.last
         if request.instance:
-            last = conversation.last
-            known = last if last and last.key == key else self._instances.find(key, now)
+            if last is not None and last.key == key:
+                last.used = now
+                return last, False
+            # Postfix names a message from RCPT on; this one began with MAIL.
+            if last is not None and last.key == key._replace(instance=b""):
+                last.key = key
+                self._instances.add(last, now)
+                return last, False
+            known = self._instances.find(key, now)
             if known is not None:
-                known.used = now
                 conversation.last = known
                 return known, False
         application = self._current()
@@ -119,6 +126,7 @@ class Answering:
         instance.begun = Begun(reception.at_end_of_header((), b""))
         if request.instance:
             self._instances.add(instance, now)
+        if request.instance or request.state == b"MAIL":
             conversation.last = instance
         return instance, True
 

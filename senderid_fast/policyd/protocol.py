@@ -55,7 +55,7 @@ class Request(NamedTuple):
     """What is used of a request; b"" for what it does not say. Any octets but NUL and line feeds.
 
     state      protocol_state: CONNECT, EHLO, HELO, MAIL, RCPT, DATA, END-OF-MESSAGE, VRFY, ETRN
-    instance   the same for all requests about one message, and for no others
+    instance   from RCPT on the same for all requests about one message, and for no others
     sender     the reverse-path without "<>"; b"" is the null reverse-path
     recipient  of state RCPT, and of a later one if there is only one
     """

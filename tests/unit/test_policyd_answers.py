@@ -75,6 +75,21 @@ def test_a_request_without_an_instance_is_a_message_of_its_own() -> None:
     assert [answer[:7] for answer in found] == ["PREPEND", "PREPEND"]
 
 
+def test_a_message_that_began_with_mail_has_no_instance_yet() -> None:
+    application = recorded()
+    mail = {"state": "MAIL", "instance": "", "recipient": ""}
+    found = ask(application, mail, {}, {"recipient": "eve@example.net"}, mail, mail, {})
+    assert [answer[:20] for answer in found] == [
+        "PREPEND Received-SPF",
+        "PREPEND Authenticati",
+        "DUNNO",
+        *["PREPEND Received-SPF"] * 2,
+        "PREPEND Authenticati",
+    ]
+    assert len(application.lines) == 3
+    assert ask(recorded(), mail, {"sender": "x@soft.example"})[1].startswith("PREPEND Received-S")
+
+
 def test_a_message_goes_on_over_another_connection() -> None:
     async def run() -> list[str]:
         async with Service(application) as service:
