@@ -34,7 +34,7 @@ REQUEST_OCTETS = 65_536
 LINE_OCTETS = 16_384
 LINES_MOST = 256
 
-_END = re.compile(rb"(?:^|\n)\r?\n")
+_END = re.compile(rb"\n\r?\n")
 _KIND = b"smtpd_access_policy"
 
 DUNNO = b"action=DUNNO\n\n"
@@ -107,6 +107,8 @@ class RequestReader:
     def next_request(self) -> Request | None:
         """The next whole request; None if more octets are needed. Raises RequestFault."""
         octets = self._octets
+        if octets.startswith((b"\n", b"\r\n")):
+            raise RequestFault("a request without a line")
         found = _END.search(octets, self._seen)
         if found is None:
             if len(octets) > REQUEST_OCTETS:
