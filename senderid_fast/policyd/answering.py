@@ -238,7 +238,7 @@ def _envelope(request: Request) -> Envelope:
     return Envelope(
         ip=_text(request.client_address) or None,
         helo=request.helo_name or None,
-        mail_from=request.sender,
+        mail_from=b"<%b>" % request.sender,
         recipients=(request.recipient,) if request.recipient else (),
         authenticated=bool(request.sasl_username),
         queue_id=_text(request.queue_id),

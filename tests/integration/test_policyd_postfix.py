@@ -2,19 +2,15 @@
 
 from __future__ import annotations
 
-import asyncio
-import threading
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 from pathlib import Path
-from typing import Any
 
 import pytest
 from support.mailservers import Delivered, open_folder
-from support.policyd import ZONE, Recorded, recorded
+from support.policyd import Served
 from support.postfix import Postfix
 from support.smtp import Client, Sent, smtp_source, swaks
 
-from senderid_fast.policyd import PolicyServer
 from senderid_fast.receiver import Action
 
 RECIPIENT = "bob@example.net"
@@ -34,46 +30,6 @@ REJECTING = {
         {"recipient": "strict@example.net", "mailfrom": {"softfail": "reject"}},
     ],
 }
-
-
-class Served:
-    """A PolicyServer in a thread of its own, at a socket."""
-
-    def __init__(self, socket: Path, **settings: Any) -> None:
-        self.socket = socket
-        self._settings = settings
-        self._ready = threading.Event()
-        self._thread = threading.Thread(target=lambda: asyncio.run(self._serve()))
-        self.application: Recorded
-
-    def use(self, **settings: Any) -> None:
-        """Other settings, as after a reload."""
-        self._loop.call_soon_threadsafe(self._use, settings)
-
-    def _use(self, settings: Mapping[str, Any]) -> None:
-        self.application = recorded(ZONE, **settings)
-
-    async def _serve(self) -> None:
-        self._loop, self._end = asyncio.get_running_loop(), asyncio.Event()
-        self._use(self._settings)
-        self.server = PolicyServer(lambda: self.application)
-        listening = await self._loop.create_unix_server(self.server.protocol, self.socket)
-        self.socket.chmod(0o666)
-        self._ready.set()
-        await self._end.wait()
-        listening.close()
-        await self.server.drain(5)
-        self.socket.unlink()
-
-    def __enter__(self) -> Served:
-        self._thread.start()
-        assert self._ready.wait(10)
-        return self
-
-    def __exit__(self, *exc_info: object) -> None:
-        self._loop.call_soon_threadsafe(self._end.set)
-        self._thread.join(10)
-        assert not self._thread.is_alive()
 
 
 @pytest.fixture(scope="module")

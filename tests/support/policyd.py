@@ -9,8 +9,10 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import socket
+import threading
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
+from pathlib import Path
 from typing import Any, NamedTuple
 
 import senderid_fast as sf
@@ -24,6 +26,7 @@ __all__ = [
     "Asked",
     "Line",
     "Recorded",
+    "Served",
     "Service",
     "Talk",
     "Wire",
@@ -211,6 +214,46 @@ class Service:
         talk = Talk(*await asyncio.open_connection(sock=ours))
         self._talks.append(talk)
         return talk
+
+
+class Served:
+    """A server in a thread of its own, at a socket that every user may connect to."""
+
+    def __init__(self, socket: Path, zone: Mapping[str, Any] = ZONE, **settings: Any) -> None:
+        self.socket, self._zone = socket, zone
+        self._settings = settings
+        self._ready = threading.Event()
+        self._thread = threading.Thread(target=lambda: asyncio.run(self._serve()))
+        self.application: Recorded
+
+    def use(self, **settings: Any) -> None:
+        """Other settings, as after a reload."""
+        self._loop.call_soon_threadsafe(self._use, settings)
+
+    def _use(self, settings: Mapping[str, Any]) -> None:
+        self.application = recorded(self._zone, **settings)
+
+    async def _serve(self) -> None:
+        self._loop, self._end = asyncio.get_running_loop(), asyncio.Event()
+        self._use(self._settings)
+        self.server = PolicyServer(lambda: self.application)
+        listening = await self._loop.create_unix_server(self.server.protocol, self.socket)
+        self.socket.chmod(0o666)
+        self._ready.set()
+        await self._end.wait()
+        listening.close()
+        await self.server.drain(5)
+        self.socket.unlink()
+
+    def __enter__(self) -> Served:
+        self._thread.start()
+        assert self._ready.wait(10)
+        return self
+
+    def __exit__(self, *exc_info: object) -> None:
+        self._loop.call_soon_threadsafe(self._end.set)
+        self._thread.join(10)
+        assert not self._thread.is_alive()
 
 
 class Wire(asyncio.Transport):

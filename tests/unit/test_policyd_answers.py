@@ -405,7 +405,7 @@ def test_svc_non_utf8_sender() -> None:
     (answer,) = ask(application, {"sender": b"us\xe9r@example.com", "recipient": b"\xff@\xfe"})
     assert result_of(answer) in ("pass", "fail")
     assert "us\\\\xe9r@example.com" in answer
-    assert application.lines[0].envelope.mail_from == b"us\xe9r@example.com"
+    assert application.lines[0].envelope.mail_from == b"<us\xe9r@example.com>"
 
 
 def test_svc_hide_receiver() -> None:
