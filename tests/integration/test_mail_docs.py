@@ -28,7 +28,7 @@ def blocks(document: str, language: str) -> list[str]:
 def settings_of(text: str) -> dict[str, str]:
     """Lines of main.cf."""
     joined = re.sub(r"\n\s+", " ", text)
-    return dict(re.split(r"\s*=\s*", line, maxsplit=1) for line in joined.splitlines())  # type: ignore[misc]
+    return dict(re.split(r"\s*=\s*", line, maxsplit=1) for line in joined.splitlines())
 
 
 def policy_settings() -> dict[str, str]:

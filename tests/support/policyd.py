@@ -18,6 +18,7 @@ from typing import Any, NamedTuple
 import senderid_fast as sf
 from senderid_fast.policyd import PolicyServer
 from senderid_fast.questions import Answer, Question
+from senderid_fast.receiver import ReceiverPolicy
 from senderid_fast.reception import Envelope, Outcome, Receiver
 from senderid_fast.service.words import Application
 
@@ -111,7 +112,7 @@ def recorded(zone: Mapping[str, Any] = ZONE, **settings: Any) -> Recorded:
     """An application with its own engine. ``settings`` are those of Receiver."""
     policy = settings.pop("policy", None)
     if isinstance(policy, Mapping):
-        policy = sf.receiver.ReceiverPolicy.from_mapping(policy)
+        policy = ReceiverPolicy.from_mapping(policy)
     if policy is not None:
         settings["policy"] = policy
     resolver = Asked(zone)

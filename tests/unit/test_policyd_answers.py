@@ -212,9 +212,8 @@ def test_svc_reject_none_option() -> None:
 
 
 def test_svc_helo_none_does_not_mask() -> None:
-    passing = {"client_address": "192.0.2.1"}
     for helo in ("absent.example", "soft.example", "broken.example", "dead.example"):
-        answer = one(helo_name=helo, **passing)
+        answer = one(helo_name=helo, client_address="192.0.2.1")
         assert result_of(answer) == "pass", helo
         assert "identity=mailfrom" in answer
 
@@ -350,7 +349,9 @@ def test_a_client_behind_a_relay_is_unknown_without_a_header() -> None:
 
 def test_the_pra_is_not_decided_about() -> None:
     settings = {"policy": {"no_pra": "reject", "pra": {"none": "reject"}}}
-    application = recorded(**settings, exchange=ExchangeSenderId(spoofed_domain_action="Reject"))
+    application = recorded(
+        **settings, exchange=ExchangeSenderId.from_mapping({"SpoofedDomainAction": "Reject"})
+    )
     (answer,) = ask(application, {})
     assert result_of(answer) == "fail"
     assert application.lines[0].outcome.verdicts is not None
@@ -461,7 +462,7 @@ def test_an_application_that_fails_still_gets_an_answer_out(
     def done(*_: object) -> None:
         raise OSError("the disk is full")
 
-    application.done = done  # type: ignore[method-assign]
+    application.done = done  # type: ignore[method-assign, assignment]
     assert result_of(ask(application, {})[0]) == "fail"
     assert "could not be counted" in caplog.text
     application = recorded(on_trouble=trouble)
