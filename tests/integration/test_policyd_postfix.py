@@ -253,3 +253,20 @@ def test_many_sessions(folder: Path) -> None:
         assert len(served.application.lines) == 200
         assert len(served.application.resolver.questions) == 2
         assert "problem talking to server" not in postfix.log()
+
+
+def test_a_restart_between_messages_is_not_seen(folder: Path) -> None:
+    """Postfix has a connection to the old one, finds it closed, and asks the new one."""
+    socket = folder / "fifth.sock"
+    with Postfix(restrictions=[f"check_policy_service unix:{socket}"]) as postfix:
+        with Served(socket, policy=REJECTING) as first:
+            world = World(postfix, first)
+            assert world.send("x@soft.example").last.code == 250
+        with Served(socket, policy=REJECTING) as second:
+            world.served = second
+            assert world.send("x@soft.example").last.code == 250
+            assert world.send("grace@strict.example").last.code == 550
+            assert len(world.delivered(2)[1].all("Received-SPF")) == 2
+        assert world.send("x@soft.example").last.code == 451  # by default; see docs/postfix.md
+        postfix.configure(smtpd_policy_service_default_action="DUNNO")
+        assert world.send("x@soft.example").last.code == 250
