@@ -99,6 +99,7 @@ def received_spf(
     eai        the message is internationalised: UTF-8 may stand in its header (RFC 6532)
     """
     address = _address(ip)
+    client = dot_atom_or_quoted(address)
     own = _own_name("receiver", receiver, eai=eai)
     pra = verdict.pra
 
@@ -106,21 +107,22 @@ def received_spf(
     # key-value-list = key-value-pair *( ";" [CFWS] key-value-pair ) [";"]
     # key-value-pair = key [CFWS] "=" ( dot-atom / quoted-string )
     def body(words: int, values: int) -> str:
-        pairs: list[tuple[str, str | bytes]] = [("receiver", own), ("client-ip", address)]
+        def pair(key: str, value: str | bytes) -> str:
+            return f"{key}={dot_atom_or_quoted(visible(value, values, eai=eai))}"
+
+        written = [_own_pair(own, values, eai=eai), f"client-ip={client}"]
         if mail_from is not None:
-            pairs.append(("envelope-from", _without_brackets(mail_from)))
+            written.append(pair("envelope-from", _without_brackets(mail_from)))
         if helo is not None:
-            pairs.append(("helo", helo))
-        if verdict.identity != "host":  # a plain check_host() is of no identity
-            pairs.append(("identity", verdict.identity))
+            written.append(pair("helo", helo))
+        identity = verdict.identity
+        if identity != "host":  # a plain check_host() is of no identity
+            written.append(f"identity={identity}")
         if pra is not None:
-            pairs.append(("pra", pra.mailbox))
+            written.append(pair("pra", pra.mailbox))
         # "if no mechanisms matched, substitute the word default": of results that a record gave.
         if _by_record(verdict):
-            pairs.append(("mechanism", verdict.mechanism or "default"))
-        written = [
-            f"{key}={dot_atom_or_quoted(visible(value, values, eai=eai))}" for key, value in pairs
-        ]
+            written.append(pair("mechanism", verdict.mechanism or "default"))
         if verdict.result in (Result.TEMPERROR, Result.PERMERROR):
             written.append(f"problem={quoted_string(visible(verdict.detail, words, eai=eai))}")
         sentence = _sentence(verdict, address, words, eai=eai)
@@ -156,7 +158,7 @@ def authentication_results(
         if verdict.identity not in _ORDER:
             raise InputError("verdicts", f"identity {verdict.identity!r} has no place in the field")
     chosen = sorted(verdicts, key=lambda verdict: _ORDER.index(verdict.identity))
-    if not with_helo and any(verdict.identity == "mailfrom" for verdict in chosen):
+    if not with_helo and chosen and chosen[0].identity == "mailfrom":
         chosen = [verdict for verdict in chosen if verdict.identity != "helo"]
 
     # authres-payload = [CFWS] authserv-id [ CFWS authres-version ]
@@ -218,7 +220,8 @@ def _fitted(name: str, body: Callable[[int, int], str]) -> Field:
     written = ""
     for words, values in _LIMITS:
         written = body(words, values)
-        if len(name) + 2 + len(written.encode("utf-8")) <= LINE_LIMIT:
+        octets = len(written) if written.isascii() else len(written.encode("utf-8"))
+        if len(name) + 2 + octets <= LINE_LIMIT:
             break
     return Field(name, written)
 
@@ -244,6 +247,11 @@ def _own_name(field: str, name: str, *, eai: bool) -> str:
     if not name or len(name) > 255 or visible(name, 1024, eai=eai) != name:
         raise InputError(field, f"{name!r} cannot stand in a header field")
     return name
+
+
+@lru_cache(maxsize=64)
+def _own_pair(own: str, limit: int, *, eai: bool) -> str:
+    return f"receiver={dot_atom_or_quoted(visible(own, limit, eai=eai))}"
 
 
 def _without_brackets(path: str | bytes) -> str | bytes:

@@ -321,10 +321,10 @@ def decide(
     if isinstance(recipients, str):
         recipients = (recipients,)
     by_recipient = _by_recipient(policy, found, recipients, ip, authenticated, null)
+    # Of equals the first: of recipients, and of identities in the order of _ORDER.
     strictest = {each: max(of, key=_severity) for each, of in by_recipient.items()}
     dropped = [each for each, best in strictest.items() if best.action is Action.DISCARD]
-    counting = [each for each in strictest if each not in dropped] if dropped else strictest
-    # Of equals the first: of recipients, and of identities in the order of _ORDER.
+    counting = [each for each in strictest if each not in dropped] if dropped else [*strictest]
     leader = max(counting or strictest, key=lambda each: _severity(strictest[each]))
     rulings, best = by_recipient[leader], strictest[leader]
     judgement = best.judgement()

@@ -19,10 +19,15 @@ from senderid_fast.reception.envelope import Envelope
 from senderid_fast.reception.failing import pra_of, temperror
 from senderid_fast.results import Reason
 
-__all__ = ["Checks"]
+__all__ = ["Checks", "OutOfTime"]
 
 _log = logging.getLogger("senderid_fast.reception")
 _WORDS_MOST = 300
+_TROUBLES_MOST = 8  # a message may have any number of recipients
+
+
+class OutOfTime(Exception):
+    """Raised by a check that is not begun because the time is over."""
 
 
 class Checks:
@@ -33,13 +38,14 @@ class Checks:
     waited   seconds that have been waited
     """
 
-    __slots__ = ("_begun", "_seconds", "_verdicts", "_words", "failed", "waited")
+    __slots__ = ("_begun", "_logged", "_seconds", "_verdicts", "_words", "failed", "waited")
 
     def __init__(self, seconds: float) -> None:
         self._seconds = seconds
         self._begun: dict[str, Begun[Verdict]] = {}
         self._verdicts: dict[str, Verdict] = {}
         self._words: list[str] = []
+        self._logged = False
         self.failed: set[str] = set()
         self.waited = 0.0
 
@@ -78,10 +84,10 @@ class Checks:
 
     def _settled(self, name: str, envelope: Envelope, headers: bytes) -> Verdict:
         begun = self._begun[name]
-        if begun.done:
-            error = begun.error
-            if error is None:
-                return begun.result
+        error = begun.error if begun.done else OutOfTime()
+        if error is None:
+            return begun.result
+        if not isinstance(error, OutOfTime):
             self.failed.add(name)
             reason, words = Reason.CHECK_FAILED, self.fault(name, error, envelope)
         else:
@@ -104,10 +110,12 @@ class Checks:
         except Exception:  # noqa: BLE001 - its text may raise, too
             words = type(error).__name__
         words = f"{words} [{secrets.token_hex(4)}]"  # to find the log line by
-        if not self._words:
+        if not self._logged:
+            self._logged = True
             message = visible(envelope.queue_id, 100) or "a message"
             _log.error("%s: %s: %s", message, where, words, exc_info=error)
-        self._words.append(f"{where}: {words}")
+        if len(self._words) < _TROUBLES_MOST:
+            self._words.append(f"{where}: {words}")
         return words
 
     def cancel(self) -> None:

@@ -71,7 +71,7 @@ def judge(
         authenticated=authenticated,
     )
     found += (by_policy, *others)
-    decision = max(found, key=_severity)  # the first of equals
+    decision = max(found, key=_severity) if len(found) > 1 else by_policy  # the first of equals
     dropped = by_policy.dropped if decision.action in _PASSING else ()
     return Judged(decision, dropped, by_agent)
 

@@ -256,6 +256,19 @@ def test_asyncio_asks_for_all_identities_at_once() -> None:
     assert sorted(begun) == sorted([HELO, "from.example", "pra.example"])
 
 
+def test_asyncio_does_not_wait_for_what_is_known() -> None:
+    async def run() -> None:
+        engine = sf.AsyncEngine(sf.ZoneResolver(ZONE))
+        arguments = (IP, HELO, "ben@from.example", HEADERS)
+        first = await engine.check_message(*arguments)
+        with pytest.raises(StopIteration) as end:
+            engine.check_message(*arguments).send(None)
+        assert end.value.value == first
+        assert asyncio.all_tasks() == {asyncio.current_task()}
+
+    asyncio.run(run())
+
+
 def test_one_question_for_identities_of_one_domain() -> None:
     """And none for a second message, within the time to live."""
     headers = f"From: ann@{HELO}".encode()

@@ -26,6 +26,7 @@ DOCUMENTS = [
     ROOT / "docs" / "batch-command.md",
     ROOT / "docs" / "logs.md",
     ROOT / "docs" / "cache.md",
+    ROOT / "docs" / "aiosmtpd.md",
     ROOT / "examples" / "README.md",
 ]
 BLOCK = re.compile(r"(?<=^```console\n).*?(?=^```$)", re.MULTILINE | re.DOTALL)

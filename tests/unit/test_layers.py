@@ -79,9 +79,9 @@ ALLOWED: dict[str, set[str]] = {
     },
     "jobs": WORDS | {"rows", "engine", "settings", "jobs", "lazily"},
     "reception": WORDS
-    | {"_core", "async_engine", "identities", "lazily", "messages", "receiver", "reception"},
-    "aiosmtpd": WORDS | {"async_engine", "messages", "receiver", "reception"},
-    "policyd": WORDS | {"lazily", "policyd", "receiver", "reception", "service"},
+    | {"_core", "async_engine", "engine", "identities", "lazily", "messages", "receiver"},
+    "aiosmtpd": WORDS | {"_core", "async_engine", "messages", "receiver", "reception"},
+    "policyd": WORDS | {"lazily", "receiver", "reception", "service"},
     "cli": {"*"},
     "__main__": {"cli"},
     "__init__": {"*"},
@@ -91,7 +91,14 @@ CORE = WORDS | {"_core"}
 HEAVY = {"asyncio", "dns", "idna", "msgpack", "lmdb", "redis", "pyarrow", "json", "ssl"}
 
 # Modules that are imported when what they need is there, by those who need them.
-LATER = ("lookup.py", "messages.py", "gathering.py", "udp_loop.py", "server.py")
+LATER = (
+    "aiosmtpd.py",
+    "gathering.py",
+    "lookup.py",
+    "messages.py",
+    "server.py",
+    "udp_loop.py",
+)
 
 
 def modules() -> list[Path]:

@@ -1,4 +1,4 @@
-"""What README, docs/batch.md and docs/cache.md show of Python is run, and gives what it says."""
+"""What README and some of docs/ show of Python is run, and gives what it says."""
 
 from __future__ import annotations
 
@@ -11,7 +11,8 @@ ROOT = Path(__file__).parents[2]
 
 
 @pytest.mark.parametrize(
-    ("page", "least"), [("README.md", 10), ("docs/batch.md", 8), ("docs/cache.md", 6)]
+    ("page", "least"),
+    [("README.md", 10), ("docs/batch.md", 8), ("docs/cache.md", 6), ("docs/embedding.md", 14)],
 )
 def test_the_examples(page: str, least: int) -> None:
     text = (ROOT / page).read_text("utf-8")
