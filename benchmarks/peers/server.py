@@ -28,7 +28,7 @@ STRING = 255  # octets in one string of a TXT record (RFC 1035 3.3)
 CONFIGURATION = """
 server:
     rundir: "{folder}"
-    listen: 127.0.0.1@{port}
+    listen: [ {listen} ]
     udp-workers: 1
     tcp-workers: 1
     background-workers: 1
@@ -119,21 +119,25 @@ class Knot:
 
 
 @contextlib.contextmanager
-def knot(resources: Sequence[Resource], core: int) -> Iterator[Knot]:
-    """Runs from here to the end of the block, pinned to the core, in a folder that goes with it."""
+def knot(resources: Sequence[Resource], core: int, *also: str) -> Iterator[Knot]:
+    """Runs from here to the end of the block, pinned to the core, in a folder that goes with it.
+
+    also  where it listens besides 127.0.0.1 and a free port: "127.0.0.2@53"
+    """
     # Not below the checkout: the path of a socket has at most 107 octets.
     with TemporaryDirectory(prefix="knot-") as name:
         folder = Path(name)
         write_zones(resources, folder)
-        with running(folder, core) as server:
+        with running(folder, core, also) as server:
             yield server
 
 
 @contextlib.contextmanager
-def running(folder: Path, core: int) -> Iterator[Knot]:
+def running(folder: Path, core: int, also: Sequence[str] = ()) -> Iterator[Knot]:
     control = folder / "control.sock"
     port = free_port()
-    text = CONFIGURATION.format(folder=folder, port=port, control=control)
+    listen = ", ".join([f"127.0.0.1@{port}", *also])
+    text = CONFIGURATION.format(folder=folder, listen=listen, control=control)
     text += "".join(f"  - domain: {zone}\n    file: {zone}.zone\n" for zone in ZONES)
     configuration = folder / "knot.conf"
     configuration.write_text(text, encoding="utf-8")

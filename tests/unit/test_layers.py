@@ -82,6 +82,7 @@ ALLOWED: dict[str, set[str]] = {
     "reception": WORDS
     | {"_core", "async_engine", "engine", "identities", "lazily", "messages", "receiver"},
     "aiosmtpd": WORDS | {"_core", "async_engine", "messages", "receiver", "reception"},
+    "policyd": WORDS | {"lazily", "receiver", "reception", "service"},
     "cli": {"*"},
     "__main__": {"cli"},
     "__init__": {"*"},
@@ -91,7 +92,14 @@ CORE = WORDS | {"_core"}
 HEAVY = {"asyncio", "dns", "idna", "msgpack", "lmdb", "redis", "pyarrow", "json", "ssl"}
 
 # Modules that are imported when what they need is there, by those who need them.
-LATER = ("aiosmtpd.py", "lookup.py", "messages.py", "gathering.py", "udp_loop.py")
+LATER = (
+    "aiosmtpd.py",
+    "gathering.py",
+    "lookup.py",
+    "messages.py",
+    "server.py",
+    "udp_loop.py",
+)
 
 
 def modules() -> list[Path]:

@@ -1,0 +1,1 @@
+"""Filters that are measured and are not programs of their own."""
