@@ -18,6 +18,7 @@ __all__ = [
     "RecordSyntaxError",
     "RowsError",
     "SenderIDError",
+    "ServiceError",
     "ZoneError",
 ]
 
@@ -157,6 +158,22 @@ class CacheError(SenderIDError):
 
     def __reduce__(self) -> tuple[type[CacheError], tuple[str, str]]:
         return type(self), (self.cache, self.problem)
+
+
+class ServiceError(SenderIDError):
+    """A service cannot start: an address, an account or a file of its own cannot be used.
+
+    what     the address, the account or the file
+    problem  one sentence that says what is wrong, and what to do
+    """
+
+    def __init__(self, what: str, problem: str) -> None:
+        super().__init__(f"{what}: {problem}")
+        self.what = what
+        self.problem = problem
+
+    def __reduce__(self) -> tuple[type[ServiceError], tuple[str, str]]:
+        return type(self), (self.what, self.problem)
 
 
 class MissingExtraError(SenderIDError, ImportError):
