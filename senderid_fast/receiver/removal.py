@@ -8,15 +8,17 @@ from __future__ import annotations
 
 import re
 from collections.abc import Collection, Iterable
+from functools import lru_cache
 
 from senderid_fast.errors import InputError
 from senderid_fast.identities import a_labels
 from senderid_fast.receiver.reading import read_authentication_results, read_received_spf
 
-__all__ = ["forged_fields"]
+__all__ = ["can_be_ours", "forged_fields"]
 
 # Exchange's header firewall takes the first away; the second were Hotmail's.
 _PREFIXES = ("x-ms-exchange-organization-", "x-sid-")
+_OURS = ("authentication-results", "received-spf")
 # White space, controls and what quotes or comments are made of: all that can stand within a name
 # and be dropped by a lax reader.
 _LAX = re.compile(r'[\x00-\x20\x7f"\\()]+')
@@ -47,8 +49,7 @@ def forged_fields(
     hosts = ours if receiver is None else _names("receiver", receiver)
     forged: list[int] = []
     for position, (name, body) in enumerate(fields):
-        # RFC 5322 4.5 lets white space stand before the colon.
-        lower = name.strip(" \t\r\n\0").lower()
+        lower = _bare(name)
         if (
             lower.startswith(_PREFIXES)
             or (lower == "authentication-results" and _claims_results(body, ours))
@@ -58,11 +59,27 @@ def forged_fields(
     return forged[::-1]
 
 
+def can_be_ours(name: str) -> bool:
+    """Whether a field of this name can be one that forged_fields() has an eye on."""
+    lower = _bare(name)
+    return lower in _OURS or lower.startswith(_PREFIXES)
+
+
+def _bare(name: str) -> str:
+    # RFC 5322 4.5 lets white space stand before the colon.
+    return name.strip(" \t\r\n\0").lower()
+
+
 def _names(field: str, value: str | Collection[str]) -> frozenset[str]:
-    names = frozenset(_normal(name) for name in ([value] if isinstance(value, str) else value))
+    names = _normals((value,) if isinstance(value, str) else tuple(value))
     if not names or "" in names:
         raise InputError(field, "must be a name, or names")
     return names
+
+
+@lru_cache(maxsize=64)  # they are the operator's, and the same for every message
+def _normals(names: tuple[str, ...]) -> frozenset[str]:
+    return frozenset(map(_normal, names))
 
 
 def _normal(name: str) -> str:

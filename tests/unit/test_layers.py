@@ -78,6 +78,7 @@ ALLOWED: dict[str, set[str]] = {
         "messages",
     },
     "jobs": WORDS | {"rows", "engine", "settings", "jobs", "lazily"},
+    "milter": {"errors", "milter", "receiver", "reception", "service"},
     "cli": {"*"},
     "__main__": {"cli"},
     "__init__": {"*"},
@@ -87,7 +88,7 @@ CORE = WORDS | {"_core"}
 HEAVY = {"asyncio", "dns", "idna", "msgpack", "lmdb", "redis", "pyarrow", "json", "ssl"}
 
 # Modules that are imported when what they need is there, by those who need them.
-LATER = ("lookup.py", "messages.py", "gathering.py", "udp_loop.py")
+LATER = ("lookup.py", "messages.py", "gathering.py", "server.py", "udp_loop.py")
 
 
 def modules() -> list[Path]:

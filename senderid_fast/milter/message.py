@@ -1,0 +1,115 @@
+"""Message: what a session has told of one message so far, within bounds.
+
+What may live here: its fields, in the two forms that a reception takes, and how much of them is
+kept. What is said about it is in session.py.
+"""
+
+from __future__ import annotations
+
+import re
+from typing import TYPE_CHECKING
+
+from senderid_fast.receiver.removal import can_be_ours
+from senderid_fast.reception.envelope import Envelope
+
+if TYPE_CHECKING:
+    from senderid_fast.receiver.policy import Decision
+    from senderid_fast.reception.reception import Reception
+    from senderid_fast.service.words import Application
+
+__all__ = ["Message"]
+
+# RFC 5322 2.2: a field name is visible ASCII without the colon. Anything else is no field to those
+# who read header sections, and would end it.
+_NAME = re.compile(rb"[!-9;-~]+")
+# A line that does not go on with white space would be a field of its own.
+_NEW_LINE = re.compile(rb"[\r\n]+(?![ \t\r\n])")
+
+
+class Message:
+    """One message of one SMTP session.
+
+    envelope    as MAIL had it; complete() brings it up to date
+    recipients  those that were not refused
+    fields      names (in Latin-1) and bodies, from the top
+    refused     the last decision by which a recipient was refused
+    trouble     what went wrong, if the message cannot be checked any more
+    flooded     there are so many fields that could be ours that not all of them are kept
+    """
+
+    __slots__ = (
+        "_late",
+        "_left",
+        "_octets",
+        "application",
+        "envelope",
+        "fields",
+        "flooded",
+        "queue_id",
+        "reception",
+        "recipients",
+        "refused",
+        "trouble",
+    )
+
+    def __init__(self, application: Application, envelope: Envelope) -> None:
+        self.application = application
+        self.envelope = envelope
+        self.queue_id = envelope.queue_id
+        self.reception: Reception | None = None
+        self.recipients: list[bytes] = []
+        self.fields: list[tuple[str, bytes]] = []
+        self._octets: list[bytes] = []
+        self.refused: Decision | None = None
+        self.trouble: str | None = None
+        self.flooded = False
+        self._left = application.max_header_octets
+        self._late = application.max_header_octets
+
+    def add(self, name: bytes, value: bytes) -> None:
+        """The next field. The MTA took one space off its value, if there was one."""
+        size = len(name) + len(value) + 3
+        self._left -= size
+        if self._left < 0:
+            self._add_late(name, value, size)
+            return
+        self.fields.append((name.decode("latin-1"), value))
+        if _NAME.fullmatch(name):
+            if b"\n" in value or b"\r" in value:
+                value = _NEW_LINE.sub(b"\n ", value)
+            self._octets.append(b"%b: %b\n" % (name, value))
+
+    def _add_late(self, name: bytes, value: bytes, size: int) -> None:
+        """Beyond what is read for the checks, forged fields are looked for all the same."""
+        self._left = 0  # what fits no more ends the section: nothing below it counts
+        text = name.decode("latin-1")
+        if can_be_ours(text):
+            self._late -= size
+            if self._late < 0:
+                self.flooded = True
+                self.fields.clear()
+                self._octets.clear()
+            if not self.flooded:
+                self.fields.append((text, value))
+
+    def header(self) -> bytes:
+        """The octets of the header section that the fields make, as far as it is read."""
+        return b"".join(self._octets)
+
+    def complete(self) -> Envelope:
+        """The envelope, with what came after MAIL."""
+        known = self.envelope
+        recipients = tuple(self.recipients)
+        if recipients != known.recipients or self.queue_id != known.queue_id:
+            self.envelope = Envelope(  # replace() would take four times as long
+                known.ip,
+                known.helo,
+                known.mail_from,
+                recipients,
+                known.submitter,
+                known.authenticated,
+                known.eai,
+                self.queue_id,
+                known.connection,
+            )
+        return self.envelope
