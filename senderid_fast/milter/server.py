@@ -194,14 +194,14 @@ class _Connection(asyncio.Protocol):
 
     def _go_on(self, session: Session) -> None:
         """Have what is pending done, as far as it need not wait, and send what there is to send."""
-        while (pending := session.pending) is not None:
+        while self._begun is None and (pending := session.pending) is not None:
             begun = Begun(pending)
             if begun.task is not None:
                 self._begun = begun
                 self._since = self._told = self._loop.time()
                 begun.task.add_done_callback(self._finished)
-                break
-            _settle(session, begun)
+            else:
+                _settle(session, begun)
         assert self._transport is not None
         if session.output:
             self._transport.write(b"".join(session.output))
@@ -245,6 +245,7 @@ class _Connection(asyncio.Protocol):
             if now - self._active >= idle_seconds:
                 if session.held:
                     self._fault(f"half a packet, and then nothing for {idle_seconds:g} s")
+                session.end()
                 transport.abort()
         elif now - self._since >= session.seconds + _GRACE:
             self._begun.cancel()  # it should have ended by itself

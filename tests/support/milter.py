@@ -6,6 +6,7 @@ application that keeps what it is told.
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Callable, Coroutine, Iterable
 from dataclasses import dataclass, field
 from struct import pack, unpack
@@ -14,15 +15,11 @@ from typing import Any
 from senderid_fast import AsyncEngine, ZoneResolver
 from senderid_fast.milter.negotiation import Negotiator
 from senderid_fast.milter.session import Session
+from senderid_fast.receiver.policy import ReceiverPolicy
 from senderid_fast.reception.begun import Begun
 from senderid_fast.reception.envelope import Envelope
 from senderid_fast.reception.outcome import Outcome
 from senderid_fast.reception.receiver import Receiver
-
-# What Postfix 3.7 and Sendmail 8.17 offer; and an old MTA of version 2.
-POSTFIX = (6, 0x1FF, 0x1FFFFF)
-SENDMAIL = (6, 0x1FF, 0x1FFFFF)
-OLD = (2, 0x3F, 0x7F)
 
 ZONE = {
     "pass.example": [{"TXT": "v=spf1 ip4:192.0.2.0/24 ip6:2001:db8::/32 -all"}],
@@ -45,6 +42,7 @@ def strings(*texts: bytes) -> bytes:
 
 
 def offer(version: int = 6, changes: int = 0x1FF, protocol: int = 0x1FFFFF) -> bytes:
+    """All that there is, as Postfix 3.7 and Sendmail 8.17 offer it."""
     return packet("O", pack(">III", version, changes, protocol))
 
 
@@ -216,3 +214,20 @@ async def settle(session: Session, pending: Coroutine[Any, Any, Any]) -> None:
         session.resume(begun.result)
     else:
         session.fail(begun.error)
+
+
+def play(application: Application, *parts: bytes, **options: Any) -> list[bytes]:
+    """What a new session says to each part, from its beginning to where the connection is lost."""
+
+    async def run() -> list[bytes]:
+        session = new_session(application, **options)
+        said = [await exchange(session, part) for part in parts]
+        session.lost()
+        return said
+
+    return asyncio.run(run())
+
+
+def receiver_with(policy: dict[str, object] | None = None, **settings: Any) -> Receiver:
+    """A receiver with a policy as TOML has it."""
+    return Receiver("mx.example.org", policy=ReceiverPolicy.from_mapping(policy or {}), **settings)
