@@ -10,11 +10,13 @@ import asyncio
 from collections.abc import Callable, Coroutine, Iterable
 from dataclasses import dataclass, field
 from struct import pack, unpack
-from typing import Any
+from typing import Any, NamedTuple
 
 from senderid_fast import AsyncEngine, ZoneResolver
+from senderid_fast.milter.codec import PACKET_MOST
 from senderid_fast.milter.negotiation import Negotiator
 from senderid_fast.milter.session import Session
+from senderid_fast.questions import Answer, Question
 from senderid_fast.receiver.policy import ReceiverPolicy
 from senderid_fast.reception.begun import Begun
 from senderid_fast.reception.envelope import Envelope
@@ -231,3 +233,52 @@ def play(application: Application, *parts: bytes, **options: Any) -> list[bytes]
 def receiver_with(policy: dict[str, object] | None = None, **settings: Any) -> Receiver:
     """A receiver with a policy as TOML has it."""
     return Receiver("mx.example.org", policy=ReceiverPolicy.from_mapping(policy or {}), **settings)
+
+
+class Ready:
+    """A resolver of a zone that answers at once, without a thread."""
+
+    def __init__(self) -> None:
+        self._zone = ZoneResolver(ZONE)
+
+    async def resolve_async(self, question: Question, timeout: float) -> Answer:
+        return self._zone.resolve(question, timeout)
+
+
+class Transcript(NamedTuple):
+    """All that came of the octets of a connection.
+
+    said      what the MTA was told
+    messages  envelope, fields added and removed, and action of each message
+    faults    the words of each
+    held      octets still held in the end
+    ended     whether the session ended the connection by itself
+    """
+
+    said: bytes
+    messages: list[tuple[Any, ...]]
+    faults: list[str]
+    held: int
+    ended: bool
+
+
+async def transcript(application: Application, parts: Iterable[bytes]) -> Transcript:
+    """A whole connection whose octets come in these parts."""
+    session = new_session(application, quarantine=True)
+    said = []
+    for part in parts:
+        said.append(await exchange(session, part))
+        assert session.held <= PACKET_MOST + 4
+    held, ended = session.held, session.ended
+    session.lost()
+    messages: list[tuple[Any, ...]] = [
+        (done.envelope, done.outcome.add, done.outcome.remove, done.outcome.dropped, done.action)
+        for done in application.messages
+    ]
+    return Transcript(b"".join(said), messages, application.faults, held, ended)
+
+
+def cut(octets: bytes, places: Iterable[int]) -> list[bytes]:
+    """Octets in parts that end at these places."""
+    ends = sorted({min(place, len(octets)) for place in places} | {len(octets)})
+    return [octets[begin:end] for begin, end in zip([0, *ends], ends, strict=False)]
