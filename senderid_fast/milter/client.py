@@ -10,7 +10,12 @@ from ipaddress import ip_address
 from senderid_fast.milter.codec import Command, read_connect, read_macros, read_strings
 from senderid_fast.reception.envelope import Envelope
 
-__all__ = ["Client"]
+__all__ = ["MACROS", "Client"]
+
+# Whether the client has authenticated itself is known at MAIL. Postfix makes up the queue id when
+# it has a recipient, so there it comes with BODYEOB; Sendmail has it at MAIL.
+MACROS = frozenset({Command.MAIL, Command.BODYEOB})
+_MAIL = b"M"
 
 
 class Client:
@@ -46,11 +51,8 @@ class Client:
 
         Those for MAIL hold for the next MAIL alone.
         """
-        stage = data[0] if data else 0
-        if stage not in (Command.MAIL, Command.RCPT, Command.BODYEOB):
-            return ""
         macros = read_macros(data)
-        if stage == Command.MAIL:
+        if data[:1] == _MAIL:
             self._macros = macros
         return macros.get(b"i", b"").decode("ascii", "backslashreplace")
 

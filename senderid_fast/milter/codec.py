@@ -10,7 +10,7 @@ numbers, big-endian.
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Container, Iterable, Iterator
 from enum import IntEnum, IntFlag
 from struct import Struct, pack
 from typing import NamedTuple
@@ -80,6 +80,9 @@ class Command(IntEnum):
     RCPT = ord("R")
     DATA = ord("T")
     UNKNOWN = ord("U")
+
+
+_MACRO = int(Command.MACRO)
 
 
 class Changes(IntFlag):
@@ -153,13 +156,18 @@ class MilterFault(SenderIDError, ValueError):
 class Packets:
     """Octets as they come, and the packets in them.
 
-    most  octets that the length of a packet may say. Nothing is kept of one that says more.
+    most    octets that the length of a packet may say. Nothing is kept of one that says more
+    macros  commands whose macros are wanted; those of others are passed over. Postfix sends some
+            with every header field
     """
 
-    __slots__ = ("_at", "_data", "_most")
+    __slots__ = ("_at", "_data", "_macros", "_most")
 
-    def __init__(self, most: int = PACKET_MOST) -> None:
+    def __init__(
+        self, most: int = PACKET_MOST, macros: Container[int] = frozenset(Command)
+    ) -> None:
         self._most = most
+        self._macros = macros
         self._data: bytes | bytearray = b""
         self._at = 0
 
@@ -181,23 +189,31 @@ class Packets:
             self._data += data
         self._at = 0
 
-    def take(self) -> tuple[int, bytes] | None:
-        """The code and the data of the next packet; None if it is not all there.
+    def drop(self) -> None:
+        """Forget what is held."""
+        self._data, self._at = b"", 0
 
-        Raises MilterFault if its length is zero or too large; whatever is held is dropped then.
+    def whole(self) -> Iterator[tuple[int, bytes]]:
+        """The code and the data of each packet that is all there. To stop between two is all right;
+        nothing may be fed meanwhile.
+
+        Raises MilterFault at one whose length is zero or too large; nothing is held then.
         """
-        data, at = self._data, self._at
-        if len(data) - at < 4:
-            return None
-        (length,) = _LENGTH.unpack_from(data, at)
-        if not 0 < length <= self._most:
-            self._data, self._at = b"", 0
-            raise MilterFault(f"a packet of {length} octets; from 1 to {self._most} are possible")
-        end = at + 4 + length
-        if end > len(data):
-            return None
-        self._at = end
-        return data[at + 4], bytes(data[at + 5 : end])
+        data, at, most, macros = self._data, self._at, self._most, self._macros
+        unpack, end_of_data = _LENGTH.unpack_from, len(self._data)
+        while end_of_data - at >= 4:
+            (length,) = unpack(data, at)
+            if not 0 < length <= most:
+                self.drop()
+                raise MilterFault(f"a packet of {length} octets; from 1 to {most} are possible")
+            begin, at = at + 4, at + 4 + length
+            if at > end_of_data:
+                return
+            self._at = at
+            code = data[begin]
+            if code == _MACRO and length > 1 and data[begin + 1] not in macros:
+                continue
+            yield code, bytes(data[begin + 1 : at])
 
 
 # What an MTA says ---------------------------------------------------------------------------------

@@ -7,8 +7,10 @@ kept. What is said about it is in session.py.
 from __future__ import annotations
 
 import re
+from functools import lru_cache
 from typing import TYPE_CHECKING
 
+from senderid_fast.milter.codec import read_header
 from senderid_fast.receiver.removal import can_be_ours
 from senderid_fast.reception.envelope import Envelope
 
@@ -24,6 +26,12 @@ __all__ = ["Message"]
 _NAME = re.compile(rb"[!-9;-~]+")
 # A line that does not go on with white space would be a field of its own.
 _NEW_LINE = re.compile(rb"[\r\n]+(?![ \t\r\n])")
+
+
+@lru_cache(maxsize=1024)  # most fields of all messages have the same few names
+def _name(octets: bytes) -> tuple[str, bool]:
+    """A name in Latin-1, and whether it is one."""
+    return octets.decode("latin-1"), _NAME.fullmatch(octets) is not None
 
 
 class Message:
@@ -66,15 +74,17 @@ class Message:
         self._left = application.max_header_octets
         self._late = application.max_header_octets
 
-    def add(self, name: bytes, value: bytes) -> None:
-        """The next field. The MTA took one space off its value, if there was one."""
-        size = len(name) + len(value) + 3
-        self._left -= size
+    def add(self, data: bytes) -> None:
+        """The next field: the data of HEADER. The MTA took one space off its value, if there was
+        one. Raises MilterFault."""
+        name, value = read_header(data)
+        self._left -= len(data) + 1
         if self._left < 0:
-            self._add_late(name, value, size)
+            self._add_late(name, value, len(data))
             return
-        self.fields.append((name.decode("latin-1"), value))
-        if _NAME.fullmatch(name):
+        text, sound = _name(name)
+        self.fields.append((text, value))
+        if sound:
             if b"\n" in value or b"\r" in value:
                 value = _NEW_LINE.sub(b"\n ", value)
             self._octets.append(b"%b: %b\n" % (name, value))
@@ -82,7 +92,7 @@ class Message:
     def _add_late(self, name: bytes, value: bytes, size: int) -> None:
         """Beyond what is read for the checks, forged fields are looked for all the same."""
         self._left = 0  # what fits no more ends the section: nothing below it counts
-        text = name.decode("latin-1")
+        text, _ = _name(name)
         if can_be_ours(text):
             self._late -= size
             if self._late < 0:

@@ -50,8 +50,7 @@ _UNNEEDED = {
     Command.DATA: _P.NO_DATA,
     Command.EOH: _P.NO_EOH,
 }
-# Whether the client has authenticated itself is known at MAIL. Postfix makes up the queue id when
-# it has a recipient, so there it comes with BODYEOB; Sendmail has it at MAIL.
+# As client.py reads them.
 _MACROS = ((Stage.MAIL, b"{auth_type} {auth_authen} i"), (Stage.BODYEOB, b"i"))
 
 

@@ -11,14 +11,13 @@ from collections.abc import Callable, Coroutine
 from typing import TYPE_CHECKING, Any
 
 from senderid_fast.milter.answers import at_end, refusal, refused, too_long, trouble
-from senderid_fast.milter.client import Client
+from senderid_fast.milter.client import MACROS, Client
 from senderid_fast.milter.codec import (
     CONTINUE,
     Changes,
     Command,
     MilterFault,
     Packets,
-    read_header,
     read_offer,
     read_strings,
     read_text,
@@ -86,7 +85,7 @@ class Session:
         self._negotiator = negotiator
         self._quarantine = quarantine
         self._make = make
-        self._packets = Packets()
+        self._packets = Packets(macros=MACROS)
         self._handlers: dict[int, Callable[[Session, bytes], bytes]] = _BEFORE
         self._reply: dict[int, bytes] = {}  # what is said to a command that asks for nothing
         self._changes = Changes(0)
@@ -162,30 +161,33 @@ class Session:
     def end(self) -> None:
         """Nothing more is read or answered."""
         self._drop()
-        self._packets = Packets()
+        self._packets.drop()
         self.pending = None
         self.ended = True
 
     # ---- the loop ----------------------------------------------------------------------------
 
     def _run(self) -> None:
-        while not self.ended and self.pending is None:
-            code = 0
+        output, packets = self.output, self._packets.whole()
+        code = 0
+        while True:
             try:
-                packet = self._packets.take()
-                if packet is None:
-                    return
-                code, data = packet
-                handler = self._handlers.get(code)
-                reply = handler(self, data) if handler is not None else self._unexpected(code)
+                for code, data in packets:
+                    handler = self._handlers.get(code)
+                    reply = handler(self, data) if handler else self._unexpected(code)
+                    if reply:
+                        output.append(reply)
+                    if self.ended or self.pending is not None:
+                        return
             except MilterFault as fault:
                 self._fault(fault.problem)
                 self.end()
                 return
             except Exception as error:  # noqa: BLE001 - one message's trouble, not the others'
-                reply = self._failed(error, code)
-            if reply:
-                self.output.append(reply)
+                if reply := self._failed(error, code):
+                    output.append(reply)
+            else:
+                return
 
     def _unexpected(self, code: int) -> bytes:
         if code not in _HANDLERS:
@@ -281,7 +283,7 @@ class Session:
         message = self._message
         if message is None:
             raise MilterFault("HEADER: there is no message")
-        message.add(*read_header(data))
+        message.add(data)
         return self._reply[Command.HEADER]
 
     def _data(self, _data: bytes) -> bytes:

@@ -16,9 +16,7 @@ from senderid_fast.milter.codec import Command, Connect, MilterFault, Offer, Pac
 def taken(octets: bytes) -> list[tuple[int, bytes]]:
     packets = Packets()
     packets.feed(octets)
-    found = []
-    while (packet := packets.take()) is not None:
-        found.append(packet)
+    found = list(packets.whole())
     assert packets.held == 0
     return found
 
@@ -40,8 +38,7 @@ def test_packets_in_single_octets_are_the_same() -> None:
     packets, found = Packets(), []
     for at in range(len(octets)):
         packets.feed(octets[at : at + 1])
-        while (packet := packets.take()) is not None:
-            found.append(packet)
+        found += packets.whole()
     assert found == taken(octets)
 
 
@@ -50,7 +47,7 @@ def test_nothing_is_taken_before_a_packet_is_whole() -> None:
     octets = mta.helo(b"mail.example.com")
     for end in range(len(octets)):
         packets.feed(octets[max(end - 1, 0) : end])
-        assert packets.take() is None
+        assert list(packets.whole()) == []
         assert packets.held == end
 
 
@@ -58,9 +55,9 @@ def test_a_large_packet_in_small_pieces_is_held_once() -> None:
     octets = mta.packet("B", bytes(codec.PACKET_MOST - 1))
     packets = Packets()
     for at in range(0, len(octets), 1000):
-        assert packets.take() is None
+        assert list(packets.whole()) == []
         packets.feed(octets[at : at + 1000])
-    assert packets.take() == (Command.BODY, bytes(codec.PACKET_MOST - 1))
+    assert list(packets.whole()) == [(Command.BODY, bytes(codec.PACKET_MOST - 1))]
 
 
 @pytest.mark.parametrize("length", [0, codec.PACKET_MOST + 1, 0x7FFFFFFF, 0xFFFFFFFF])
@@ -68,17 +65,40 @@ def test_a_length_that_cannot_be_ends_it_and_nothing_is_kept(length: int) -> Non
     packets = Packets()
     packets.feed(pack(">I", length))
     with pytest.raises(MilterFault, match=f"a packet of {length} octets"):
-        packets.take()
+        list(packets.whole())
     assert packets.held == 0
 
 
 def test_the_limit_can_be_another() -> None:
     packets = Packets(most=10)
     packets.feed(mta.packet("B", bytes(9)))
-    assert packets.take() == (Command.BODY, bytes(9))
+    assert list(packets.whole()) == [(Command.BODY, bytes(9))]
     packets.feed(mta.packet("B", bytes(10)))
     with pytest.raises(MilterFault, match="from 1 to 10 are possible"):
-        packets.take()
+        list(packets.whole())
+
+
+def test_one_can_stop_between_two_packets() -> None:
+    packets = Packets()
+    packets.feed(mta.helo(b"a") + mta.helo(b"b") + mta.helo(b"c"))
+    assert next(packets.whole()) == (Command.HELO, b"a\0")
+    packets.feed(mta.helo(b"d"))
+    assert [data for _, data in packets.whole()] == [b"b\0", b"c\0", b"d\0"]
+    packets.feed(mta.helo(b"e") * 2)
+    packets.drop()
+    assert list(packets.whole()) == []
+
+
+def test_macros_that_nobody_wants_are_passed_over() -> None:
+    packets = Packets(macros={Command.MAIL})
+    wanted, other = mta.macros("M", i=b"1"), mta.macros("L", i=b"1")
+    packets.feed(other * 3 + wanted + other + mta.END + other + mta.packet("D"))
+    assert [code for code, _ in packets.whole()] == [
+        Command.MACRO,
+        Command.BODYEOB,
+        Command.MACRO,
+    ]
+    assert packets.held == 0
 
 
 def test_a_fault_is_an_error_of_ours() -> None:
