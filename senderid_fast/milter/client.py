@@ -16,6 +16,7 @@ __all__ = ["MACROS", "Client"]
 # it has a recipient, so there it comes with BODYEOB; Sendmail has it at MAIL.
 MACROS = frozenset({Command.MAIL, Command.BODYEOB})
 _MAIL = b"M"
+_WORDS_MOST = 255  # octets of a name
 
 
 class Client:
@@ -40,7 +41,7 @@ class Client:
         Raises MilterFault.
         """
         client = read_connect(data)
-        self.words = client.name.decode("utf-8", "backslashreplace")
+        self.words = client.name[:_WORDS_MOST].decode("utf-8", "backslashreplace")
         if client.family not in (b"4", b"6"):
             return None
         self.ip = _address(client.address)

@@ -214,6 +214,8 @@ class Packets:
             if code == _MACRO and length > 1 and data[begin + 1] not in macros:
                 continue
             yield code, bytes(data[begin + 1 : at])
+        if at == end_of_data:
+            self.drop()  # so that an idle connection holds nothing
 
 
 # What an MTA says ---------------------------------------------------------------------------------

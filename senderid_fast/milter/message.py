@@ -10,7 +10,7 @@ import re
 from functools import lru_cache
 from typing import TYPE_CHECKING
 
-from senderid_fast.milter.codec import read_header
+from senderid_fast.milter.codec import MilterFault, read_header
 from senderid_fast.receiver.removal import can_be_ours
 from senderid_fast.reception.envelope import Envelope
 
@@ -21,6 +21,10 @@ if TYPE_CHECKING:
 
 __all__ = ["Message"]
 
+# A field takes memory even if there is next to nothing in it.
+_FIELDS_MOST = 20_000
+# Postfix lets 1,000 be in a message (smtpd_recipient_limit), Sendmail any number.
+_RECIPIENTS_MOST = 100_000
 # RFC 5322 2.2: a field name is visible ASCII without the colon. Anything else is no field to those
 # who read header sections, and would end it.
 _NAME = re.compile(rb"[!-9;-~]+")
@@ -74,12 +78,18 @@ class Message:
         self._left = application.max_header_octets
         self._late = application.max_header_octets
 
+    def add_recipient(self, path: bytes) -> None:
+        """A recipient. Raises MilterFault if there are too many to be true."""
+        if len(self.recipients) >= _RECIPIENTS_MOST:
+            raise MilterFault(f"RCPT: more than {_RECIPIENTS_MOST} recipients")
+        self.recipients.append(path)
+
     def add(self, data: bytes) -> None:
         """The next field: the data of HEADER. The MTA took one space off its value, if there was
         one. Raises MilterFault."""
         name, value = read_header(data)
         self._left -= len(data) + 1
-        if self._left < 0:
+        if self._left < 0 or len(self.fields) >= _FIELDS_MOST:
             self._add_late(name, value, len(data))
             return
         text, sound = _name(name)

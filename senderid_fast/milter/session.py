@@ -262,7 +262,7 @@ class Session:
         if message is None:
             raise MilterFault("RCPT: there is no message")
         path = read_strings("RCPT", data)[0]
-        message.recipients.append(path)
+        message.add_recipient(path)
         reply = self._reply[Command.RCPT]
         early = reply and message.application.receiver.refuses_early()
         if early and message.reception is not None and message.trouble is None:

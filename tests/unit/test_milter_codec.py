@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Callable
 from struct import pack
 
@@ -87,6 +88,15 @@ def test_one_can_stop_between_two_packets() -> None:
     packets.feed(mta.helo(b"e") * 2)
     packets.drop()
     assert list(packets.whole()) == []
+
+
+def test_what_has_been_read_is_not_held() -> None:
+    packets = Packets()
+    octets = mta.packet("B", bytes(100_000))
+    packets.feed(octets)
+    kept = sys.getrefcount(octets)
+    assert len(list(packets.whole())) == 1
+    assert sys.getrefcount(octets) == kept - 1
 
 
 def test_macros_that_nobody_wants_are_passed_over() -> None:

@@ -12,6 +12,7 @@ from support import milter as mta
 from support.milter import Application, codes, play, receiver_with, replies
 
 from senderid_fast import AsyncEngine, ZoneResolver
+from senderid_fast.milter import message as message_module
 from senderid_fast.milter.codec import Changes, Command, Protocol
 from senderid_fast.receiver.actions import Action
 from senderid_fast.receiver.submitter import SubmitterPolicy
@@ -539,6 +540,20 @@ def test_the_header_section_is_cut() -> None:
     fields, octets = told(*headers, max_header_octets=1000)
     assert len(octets) <= 1000
     assert len(fields) == 9
+
+
+def test_fields_and_recipients_without_number_are_not_kept(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(message_module, "_FIELDS_MOST", 3)
+    monkeypatch.setattr(message_module, "_RECIPIENTS_MOST", 3)
+    fields, octets = told(*[(b"X", b"")] * 10)
+    assert len(fields) == 3
+    assert octets == b"X: \n" * 3
+    application = Application()
+    (_, said, after) = play(application, BEGIN, mta.mail() + mta.rcpt() * 3, mta.rcpt())
+    assert said == after == b""
+    assert application.faults == ["RCPT: more than 3 recipients (client mail.pass.example)"]
 
 
 def test_forged_fields_are_found_beyond_the_cut() -> None:
