@@ -145,6 +145,24 @@ def fold(name: str, body: str, line_end: str) -> str:
     The first line leaves room for "name: ". The space at a break stays as the first character of
     the next line, so that taking the line ends out gives the body again.
     """
+    if not body.isascii() or "  " in body or body[:1] == " " or body[-1:] == " ":
+        return line_end.join(_folded_by_words(name, body))
+    # Each space is a place to break at, and each octet a character: nearly always.
+    lines = []
+    begin, room = 0, max(LINE_WANTED - len(name) - 2, 0)
+    while len(body) - begin > room:
+        at = body.rfind(" ", begin + 1, begin + room + 1)
+        if at < 0:
+            at = body.find(" ", begin + room + 1)
+            if at < 0:
+                break
+        lines.append(body[begin:at])
+        begin, room = at, LINE_WANTED
+    lines.append(body[begin:])
+    return line_end.join(lines)
+
+
+def _folded_by_words(name: str, body: str) -> list[str]:
     lines: list[str] = []
     line = ""
     used = len(name) + 2
@@ -161,4 +179,4 @@ def fold(name: str, body: str, line_end: str) -> str:
             line = f" {word}"
             used = 1 + width
     lines.append(line)
-    return line_end.join(lines)
+    return lines

@@ -14,10 +14,11 @@ from senderid_fast.errors import InputError
 from senderid_fast.identities import a_labels
 from senderid_fast.receiver.reading import read_authentication_results, read_received_spf
 
-__all__ = ["forged_fields"]
+__all__ = ["can_be_ours", "forged_fields"]
 
 # Exchange's header firewall takes the first away; the second were Hotmail's.
 _PREFIXES = ("x-ms-exchange-organization-", "x-sid-")
+_OURS = ("authentication-results", "received-spf")
 # White space, controls and what quotes or comments are made of: all that can stand within a name
 # and be dropped by a lax reader.
 _LAX = re.compile(r'[\x00-\x20\x7f"\\()]+')
@@ -48,8 +49,7 @@ def forged_fields(
     hosts = ours if receiver is None else _names("receiver", receiver)
     forged: list[int] = []
     for position, (name, body) in enumerate(fields):
-        # RFC 5322 4.5 lets white space stand before the colon.
-        lower = name.strip(" \t\r\n\0").lower()
+        lower = _bare(name)
         if (
             lower.startswith(_PREFIXES)
             or (lower == "authentication-results" and _claims_results(body, ours))
@@ -57,6 +57,17 @@ def forged_fields(
         ):
             forged.append(position)
     return forged[::-1]
+
+
+def can_be_ours(name: str) -> bool:
+    """Whether a field of this name can be one that forged_fields() has an eye on."""
+    lower = _bare(name)
+    return lower in _OURS or lower.startswith(_PREFIXES)
+
+
+def _bare(name: str) -> str:
+    # RFC 5322 4.5 lets white space stand before the colon.
+    return name.strip(" \t\r\n\0").lower()
 
 
 def _names(field: str, value: str | Collection[str]) -> frozenset[str]:

@@ -82,6 +82,7 @@ ALLOWED: dict[str, set[str]] = {
     "reception": WORDS
     | {"_core", "async_engine", "engine", "identities", "lazily", "messages", "receiver"},
     "aiosmtpd": WORDS | {"_core", "async_engine", "messages", "receiver", "reception"},
+    "milter": {"errors", "milter", "receiver", "reception", "service"},
     "policyd": WORDS | {"lazily", "receiver", "reception", "service"},
     "cli": {"*"},
     "__main__": {"cli"},
