@@ -109,10 +109,10 @@ def measure(postfix: Postfix, turns: Sequence[Turn], options: argparse.Namespace
                 for messages in options.messages:
                     found = at_work.load(messages, options.sessions, options.load)
                     figures.setdefault((each.name, messages), []).append(found)
+                    words = f"{found.rate:.0f}/s, {found.cpu * 1e6:.0f} us"
+                    words += f", Postfix {found.postfix_cpu * 1e6:.0f} us"
                     print(
-                        f"round {number + 1}: {each.name}, {messages:,} messages: "
-                        f"{found.rate:.0f}/s, {found.cpu * 1e6:.0f} and {found.postfix_cpu * 1e6:.0f} us",
-                        file=sys.stderr,
+                        f"round {number + 1}: {each.name}, {messages:,}: {words}", file=sys.stderr
                     )
     return figures
 
