@@ -2,7 +2,7 @@
 PYTHON ?= python3
 BIN = .venv/bin
 
-.PHONY: help set-up demo test lint bench bench-peers fuzz wheel clean
+.PHONY: help set-up demo test lint bench bench-peers bench-mail fuzz wheel clean
 
 help:
 	@echo "make demo         check the connections, messages and rows of examples/ against its zone"
@@ -10,6 +10,7 @@ help:
 	@echo "make lint         ruff, mypy --strict, stubtest, cython-lint"
 	@echo "make bench        pytest-benchmark suites of each layer"
 	@echo "make bench-peers  side by side with other implementations (BENCH=--quick: a smoke run)"
+	@echo "make bench-mail   filters behind one Postfix; as root (BENCH=--quick: a smoke run)"
 	@echo "make fuzz         each fuzz target for FUZZ_SECONDS (600), under the address sanitizer"
 	@echo "make wheel        sdist and wheel, in dist/"
 
@@ -44,6 +45,9 @@ bench: set-up
 bench-peers: set-up
 	$(BIN)/python -m benchmarks.peers $(BENCH)
 	$(BIN)/python -m benchmarks.headers $(BENCH)
+
+bench-mail: set-up
+	$(BIN)/python -m benchmarks.mail $(BENCH)
 
 fuzz: set-up
 	scripts/fuzz.sh

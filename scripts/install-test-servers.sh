@@ -22,8 +22,10 @@ command -v m4 >/dev/null || missing="$missing m4"
 sudo=
 if [ "$(id -u)" != 0 ]; then
     if ! sudo -n true 2>/dev/null; then
-        echo "the tests start servers of their own; install first:${missing:+ sudo apt-get install$missing}" >&2
-        [ -e "$sendmail/ready" ] || echo "and run once as root, for Sendmail: $0" >&2
+        [ -z "$missing" ] ||
+            echo "the tests start servers of their own; install first: sudo apt-get install$missing" >&2
+        [ -e "$sendmail/ready" ] ||
+            echo "the tests want Sendmail in $sendmail; run once as root: scripts/install-test-servers.sh" >&2
         exit 1
     fi
     sudo=sudo

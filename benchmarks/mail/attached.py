@@ -28,11 +28,13 @@ __all__ = ["Attached", "Figures", "attached"]
 
 @dataclass(frozen=True)
 class Figures:
-    """One load: messages a second, seconds of CPU a message of the filter, octets of memory."""
+    """One load: messages a second; seconds of CPU a message, of the filter and of Postfix; octets
+    of memory of the filter."""
 
     rate: float
     cpu: float
-    rss: int
+    postfix_cpu: float
+    memory: int
 
 
 class Attached:
@@ -67,14 +69,15 @@ class Attached:
     def load(self, messages: int, sessions: int, options: list[str]) -> Figures:
         """smtp-source from the first message to the last reply, then until the queue is empty."""
         port = self.postfix.port
-        with Usage(self._pids) as usage:
+        postfix = tree(self.postfix.pid)
+        with Usage(self._pids) as usage, Usage(lambda: postfix() - self._pids()) as other:
             load = smtp_source(
                 port, SENDER, RECIPIENT, messages, "-M", HELO, *options, sessions=sessions
             )
         if load.status or load.said:
             raise Failed(f"smtp-source: {load.said or load.status}")
         self.postfix.wait_idle(600)
-        return Figures(load.rate, usage.cpu / messages, usage.rss)
+        return Figures(load.rate, usage.cpu / messages, other.cpu / messages, usage.memory)
 
 
 def listens(place: Place) -> bool:

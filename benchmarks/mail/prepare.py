@@ -106,14 +106,12 @@ class Filter:
     """One that is measured.
 
     kind     "none", "milter" or "policy"
-    tcp      it is asked over TCP, not over a unix socket
     prepare  gets what is missing; raises Unavailable
     start    what starts it
     """
 
     name: str
     kind: str
-    tcp: bool
     prepare: Callable[[], None]
     start: Callable[[Place], Start]
 
@@ -234,23 +232,17 @@ def start_policyd_spf(place: Place) -> Start:
     return Start((), settings, services=(service,), mark=f"policyd-spf {file}")
 
 
+MILTER, POLICY = prepare_ours("milter"), prepare_ours("policyd")
+TWO = start_ours("milter", workers=2)
+
 FILTERS = (
-    Filter("no filter", "none", False, lambda: None, lambda place: Start((), {})),
-    Filter(
-        "senderid-fast milter, unix", "milter", False, prepare_ours("milter"), start_ours("milter")
-    ),
-    Filter("pymilter, unix", "milter", False, prepare_pymilter, start_pymilter(False)),
-    Filter("pyspf-milter, unix", "milter", False, unpacked, start_pyspf_milter),
-    Filter(
-        "senderid-fast milter, TCP",
-        "milter",
-        True,
-        prepare_ours("milter"),
-        start_ours("milter", True),
-    ),
-    Filter("pymilter, TCP", "milter", True, prepare_pymilter, start_pymilter(True)),
-    Filter(
-        "senderid-fast policyd", "policy", False, prepare_ours("policyd"), start_ours("policyd")
-    ),
-    Filter("policyd-spf", "policy", False, unpacked, start_policyd_spf),
+    Filter("no filter", "none", lambda: None, lambda place: Start((), {})),
+    Filter("senderid-fast milter, unix", "milter", MILTER, start_ours("milter")),
+    Filter("senderid-fast milter, unix, 2 workers", "milter", MILTER, TWO),
+    Filter("pymilter, unix", "milter", prepare_pymilter, start_pymilter(False)),
+    Filter("pyspf-milter, unix", "milter", unpacked, start_pyspf_milter),
+    Filter("senderid-fast milter, TCP", "milter", MILTER, start_ours("milter", True)),
+    Filter("pymilter, TCP", "milter", prepare_pymilter, start_pymilter(True)),
+    Filter("senderid-fast policyd, unix", "policy", POLICY, start_ours("policyd")),
+    Filter("policyd-spf", "policy", unpacked, start_policyd_spf),
 )

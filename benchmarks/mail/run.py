@@ -36,6 +36,7 @@ __all__ = ["main"]
 RESOLVER = "127.53.0.53"
 NEW_NAMESPACE = 0x00020000  # CLONE_NEWNS
 WARM_UP = 100  # messages
+BASES = ("no filter", "pymilter, unix", "policyd-spf")  # that the others are set against
 
 Turn = tuple[Filter, Start, Place]
 Found = dict[tuple[str, int], list[Figures]]
@@ -108,34 +109,36 @@ def measure(postfix: Postfix, turns: Sequence[Turn], options: argparse.Namespace
                 for messages in options.messages:
                     found = at_work.load(messages, options.sessions, options.load)
                     figures.setdefault((each.name, messages), []).append(found)
+                    words = f"{found.rate:.0f}/s, {found.cpu * 1e6:.0f} us"
+                    words += f", Postfix {found.postfix_cpu * 1e6:.0f} us"
                     print(
-                        f"round {number + 1}: {each.name}, {messages:,} messages: "
-                        f"{found.rate:.0f}/s, {found.cpu * 1e6:.0f} us",
-                        file=sys.stderr,
+                        f"round {number + 1}: {each.name}, {messages:,}: {words}", file=sys.stderr
                     )
     return figures
 
 
 def report(found: Found, messages: int) -> str:
-    """A table in Markdown: medians over the rounds."""
-    rows = {
-        name: (
-            statistics.median(one.rate for one in figures),
-            statistics.median(one.cpu for one in figures),
-            max(one.rss for one in figures),
-            [one.rate for one in figures],
-        )
-        for (name, count), figures in found.items()
-        if count == messages
-    }
-    bases = ("no filter", "pymilter, unix")
+    """A table in Markdown: medians over the rounds; ratios are those of a filter and the other in
+    the same round, as the machine may be slower in the next."""
+    rows = {name: figures for (name, count), figures in found.items() if count == messages}
+    bases = [base for base in BASES if base in rows]
     heads = ["filter", "messages/s", "min to max", *(f"of {base}" for base in bases)]
-    heads += ["us CPU a message", "MB"]
-    lines = [f"\n{messages:,} messages\n", f"| {' | '.join(heads)} |", "|---|" + "---:|" * 6]
-    for name, (rate, cpu, rss, rates) in rows.items():
-        ratios = [f"{rate / rows[base][0]:.2f}" if base in rows else "" for base in bases]
-        cells = [name, f"{rate:,.0f}", f"{min(rates):,.0f} to {max(rates):,.0f}", *ratios]
-        cells += [f"{cpu * 1e6:,.0f}", f"{rss / 1e6:.0f}"] if name != bases[0] else ["", ""]
+    heads += ["us CPU a message", "us CPU of Postfix", "MB"]
+    lines = [f"\n{messages:,} messages\n", f"| {' | '.join(heads)} |"]
+    lines.append("|---|" + "---:|" * (len(heads) - 1))
+    for name, figures in rows.items():
+        rates = [one.rate for one in figures]
+        cells = [
+            name,
+            f"{statistics.median(rates):,.0f}",
+            f"{min(rates):,.0f} to {max(rates):,.0f}",
+        ]
+        for base in bases:
+            pairs = zip(figures, rows[base], strict=True)
+            cells.append(f"{statistics.median(one.rate / other.rate for one, other in pairs):.2f}")
+        cells.append(f"{statistics.median(one.cpu for one in figures) * 1e6:,.0f}")
+        cells.append(f"{statistics.median(one.postfix_cpu for one in figures) * 1e6:,.0f}")
+        cells.append(f"{max(one.memory for one in figures) / 1e6:.0f}")
         lines.append(f"| {' | '.join(cells)} |")
     return "\n".join(lines)
 

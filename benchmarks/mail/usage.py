@@ -16,8 +16,8 @@ from typing import Self
 __all__ = ["Pids", "Usage", "marked", "tree"]
 
 TICK = 1 / os.sysconf("SC_CLK_TCK")
-PAGE = os.sysconf("SC_PAGE_SIZE")
 LOOK = 0.1  # seconds
+WEIGH_EACH = 20  # looks, as the kernel walks all pages for it
 
 Pids = Callable[[], set[int]]
 
@@ -27,6 +27,15 @@ def stat_of(pid: int) -> list[str]:
     with contextlib.suppress(OSError):
         return Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()
     return []
+
+
+def memory_of(pid: int) -> int:
+    """Octets, by its share of each page; 0 if it has ended."""
+    with contextlib.suppress(OSError):
+        for line in Path(f"/proc/{pid}/smaps_rollup").read_text().splitlines():
+            if line.startswith("Pss:"):
+                return int(line.split()[1]) << 10
+    return 0
 
 
 def every_pid() -> list[int]:
@@ -64,8 +73,9 @@ def marked(words: str) -> Pids:
 class Usage:
     """While it is entered, it looks after the processes.
 
-    cpu  seconds in all, user and system
-    rss  the most octets that all of them had at one look, pages that they share counted for each
+    cpu     seconds in all, user and system
+    memory  the most octets that all of them had at one look; of a page that several share, each
+            has its part
     """
 
     def __init__(self, pids: Pids) -> None:
@@ -74,7 +84,7 @@ class Usage:
         self._seen: dict[int, float] = {}
         self._end = threading.Event()
         self._thread = threading.Thread(target=self._run, daemon=True)
-        self.rss = 0
+        self.memory = 0
 
     def __enter__(self) -> Self:
         self._look()
@@ -86,19 +96,24 @@ class Usage:
         self._end.set()
         self._thread.join()
         self._look()
+        self._weigh()
 
     @property
     def cpu(self) -> float:
         return sum(used - self._began.get(pid, 0.0) for pid, used in self._seen.items())
 
     def _run(self) -> None:
+        looks = 0
         while not self._end.wait(LOOK):
             self._look()
+            looks += 1
+            if looks % WEIGH_EACH == 0:
+                self._weigh()
 
     def _look(self) -> None:
-        rss = 0
         for pid in self._pids():
             if stat := stat_of(pid):
                 self._seen[pid] = TICK * (int(stat[11]) + int(stat[12]))
-                rss += int(stat[21]) * PAGE
-        self.rss = max(self.rss, rss)
+
+    def _weigh(self) -> None:
+        self.memory = max(self.memory, sum(map(memory_of, self._pids())))

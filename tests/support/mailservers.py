@@ -137,15 +137,22 @@ def wait_for_greeting(port: int, process: subprocess.Popen[bytes], said: Callabl
         time.sleep(0.02)
 
 
-def children(pid: int) -> set[int]:
-    """The process ids of the children of a process."""
-    found = set()
+def stats() -> Iterator[tuple[int, list[str]]]:
+    """Each process, with the fields of its /proc/PID/stat behind the name."""
     for file in Path("/proc").glob("[0-9]*/stat"):
         with contextlib.suppress(OSError):  # it has ended meanwhile
             # The name stands in parentheses, and may hold spaces.
-            if int(file.read_text().rpartition(")")[2].split()[1]) == pid:
-                found.add(int(file.parent.name))
-    return found
+            yield int(file.parent.name), file.read_text().rpartition(")")[2].split()
+
+
+def children(pid: int) -> set[int]:
+    """The process ids of the children of a process."""
+    return {child for child, stat in stats() if int(stat[1]) == pid}
+
+
+def lives(group: int) -> bool:
+    """Whether a process of the group still runs; one that nobody has waited for yet does not."""
+    return any(int(stat[2]) == group and stat[0] not in "ZX" for _, stat in stats())
 
 
 def end_group(process: subprocess.Popen[bytes], patience: float = 10.0) -> None:
@@ -159,9 +166,5 @@ def end_group(process: subprocess.Popen[bytes], patience: float = 10.0) -> None:
     process.wait(patience)
     # Its children are not ours to wait for; the folder goes only when they are gone.
     end = time.monotonic() + patience
-    while time.monotonic() < end:
-        try:
-            os.killpg(process.pid, signal.SIGKILL)
-        except ProcessLookupError:
-            return
+    while lives(process.pid) and time.monotonic() < end:
         time.sleep(0.01)

@@ -160,7 +160,11 @@ class Postfix:
 
     def _write_main(self) -> None:
         lines = (f"{name} = {value}\n" for name, value in self._default_settings().items())
-        (self.configuration / "main.cf").write_text("".join(lines))
+        file = self.configuration / "main.cf"
+        file.write_text("".join(lines))
+        # Each of its programs waits until this file is two seconds old, lest it be half written.
+        past = time.time() - 60
+        os.utime(file, (past, past))
 
     def get(self, name: str) -> str:
         """The value of a setting, as Postfix has it."""
@@ -178,7 +182,7 @@ class Postfix:
         self._process.send_signal(signal.SIGHUP)
         wait_for(lambda: self.log().count("reload -- version") > seen, "Postfix's reload")
         # Those that have a session end after it; the idle ones might still take one more.
-        end = time.monotonic() + 2
+        end = time.monotonic() + 5
         while before & children(self.pid) and time.monotonic() < end:
             time.sleep(0.02)
 

@@ -1,0 +1,48 @@
+"""python -m benchmarks.mail in its quick form, without the filters that would be downloaded.
+
+The figures mean nothing; what is tested is that messages go through, and that a table tells so.
+"""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+from support.mailservers import need_root
+
+ROOT = Path(__file__).parents[2]
+
+
+def run_quick(*options: str) -> subprocess.CompletedProcess[str]:
+    return subprocess.run(
+        [sys.executable, "-m", "benchmarks.mail", "--quick", *options],
+        cwd=ROOT,
+        env=os.environ | {"PYTHONPATH": str(ROOT)},
+        capture_output=True,
+        text=True,
+        timeout=110,
+        check=False,
+    )
+
+
+@pytest.fixture(autouse=True)
+def _root() -> None:
+    need_root()
+
+
+def test_a_quick_run_ends_with_a_table() -> None:
+    done = run_quick("--only", "no filter")
+    assert done.returncode == 0, done.stderr
+    assert "all stamped verdicts are the same" in done.stderr
+    row = done.stdout.splitlines()[-1]
+    assert row.startswith("| no filter | ")
+    assert row.split("|")[4].strip() == "1.00"
+
+
+def test_bad_options_are_told() -> None:
+    done = run_quick("--sessions", "0")
+    assert done.returncode == 2
+    assert "must be at least 1" in done.stderr
