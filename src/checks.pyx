@@ -327,8 +327,7 @@ cdef class Check:
         self.check.pin_count += 1
         if data.status > STATUS_NXDOMAIN:
             data.expires = failure_expires
-        if data.expires > now:
-            self.evaluator.store.keep(data, self.check.question.area, now)
+        self.evaluator.store.take(data, self.check.question.area, now)
         self.run()
         return self.question
 

@@ -31,6 +31,7 @@ class Batch:
         headers: Column | None,
         helo_result: bool,
         counts: bool,
+        stale: bool,
         explanations: bool,
         parts: int,
     ) -> None: ...

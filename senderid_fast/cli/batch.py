@@ -14,7 +14,13 @@ from time import monotonic
 from typing import TYPE_CHECKING, Any
 
 from senderid_fast.cli.interrupts import Interrupts
-from senderid_fast.cli.options import add_answer_options, add_limit_options, limits_of, resolver_of
+from senderid_fast.cli.options import (
+    add_answer_options,
+    add_limit_options,
+    add_stale_option,
+    limits_of,
+    resolver_of,
+)
 from senderid_fast.cli.output import (
     PROGRAM,
     complain,
@@ -100,6 +106,7 @@ def register(commands: Any) -> None:
         help="look for answers here first, and keep them here: lmdb:FOLDER or valkey://HOST",
     )
     add_limit_options(parser)
+    add_stale_option(parser)
     parser.set_defaults(run=run)
 
 
@@ -237,6 +244,7 @@ def _options_of(arguments: argparse.Namespace) -> JobOptions:
         trusted=_relays_of(arguments.trusted),
         helo_result=arguments.helo_result,
         counts=arguments.counts,
+        stale=arguments.stale > 0,
         explanations=arguments.explanations,
         workers=arguments.workers,
         batch_rows=BATCH_ROWS if arguments.batch_rows is None else arguments.batch_rows,
@@ -287,6 +295,7 @@ def _engine_of(
     from senderid_fast.cache import open_cache
 
     resolver: Any
+    cache = arguments.cache
     if arguments.answers is not None:
         from senderid_fast.answersets import AnswerSet
 
@@ -303,7 +312,8 @@ def _engine_of(
         receiver=arguments.receiver,
         policy_tables=not arguments.no_policy_tables,
         concurrency=arguments.concurrency,
-        cache=None if arguments.cache is None else open_cache(arguments.cache),
+        cache=None if cache is None else open_cache(cache, stale_seconds=arguments.stale),
+        stale_seconds=arguments.stale,
     )
 
 

@@ -13,6 +13,7 @@ from senderid_fast.cli.options import (
     add_identity_options,
     add_limit_options,
     add_output_options,
+    add_stale_option,
     asked_of,
     call,
     engine_of,
@@ -77,6 +78,7 @@ def register(commands: Any) -> None:
     )
     add_answer_options(parser)
     add_limit_options(parser)
+    add_stale_option(parser)
     add_output_options(parser)
     parser.set_defaults(run=run)
 
@@ -85,9 +87,9 @@ def run(arguments: argparse.Namespace) -> int:
     """Check, print, and return the exit status."""
     limits = limits_of(arguments)
     if arguments.connections is not None:
-        return _run_connections(arguments, engine_of(arguments, limits))
+        return _run_connections(arguments, engine_of(arguments, limits, arguments.stale))
     asked = asked_of(arguments)
-    engine = engine_of(arguments, limits)
+    engine = engine_of(arguments, limits, arguments.stale)
     verdicts: list[Verdict] = [call(engine, "check", each) for each in asked]
     final = verdicts[-1]
     if arguments.json:

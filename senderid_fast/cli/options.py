@@ -26,6 +26,7 @@ __all__ = [
     "add_identity_options",
     "add_limit_options",
     "add_output_options",
+    "add_stale_option",
     "asked_of",
     "call",
     "engine_of",
@@ -42,6 +43,7 @@ OPTION_OF_FIELD = {
     "ip": "--ip",
     "nameservers": "--server",
     "seconds": "--timeout",
+    "stale_seconds": "--stale",
     "lookups": "--lookups",
     "examples": "--examples",
     "publish": "--publish",
@@ -149,6 +151,18 @@ def add_limit_options(parser: argparse.ArgumentParser) -> None:
     )
 
 
+def add_stale_option(parser: argparse.ArgumentParser) -> None:
+    """--stale, for commands that make many checks."""
+    parser.add_argument(
+        "--stale",
+        metavar="S",
+        type=float,
+        default=0,
+        help="where DNS gives an error, use an answer whose time to live ended at most S seconds "
+        "ago, and say so (RFC 8767, which recommends 86400 to 259200; default: none is used)",
+    )
+
+
 def add_output_options(parser: argparse.ArgumentParser) -> None:
     """--json, --exit-code."""
     group = parser.add_argument_group("output")
@@ -222,11 +236,11 @@ def resolver_of(arguments: argparse.Namespace, *, bulk: bool = False) -> Resolve
     return SystemResolver(arguments.server)
 
 
-def engine_of(arguments: argparse.Namespace, limits: Limits) -> Engine:
+def engine_of(arguments: argparse.Namespace, limits: Limits, stale: float = 0) -> Engine:
     """An engine as the options want it. Raises a SenderIDError."""
     from senderid_fast import Engine
 
-    return Engine(resolver_of(arguments), limits=limits)
+    return Engine(resolver_of(arguments), limits=limits, stale_seconds=stale)
 
 
 def read_octets(name: str, option: str) -> bytes:

@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any
 from senderid_fast.cli.options import (
     add_answer_options,
     add_limit_options,
+    add_stale_option,
     engine_of,
     limits_of,
     octets_of,
@@ -111,6 +112,7 @@ def register(commands: Any) -> None:
     )
     add_answer_options(parser)
     add_limit_options(parser)
+    add_stale_option(parser)
     group = parser.add_argument_group("output")
     group.add_argument("--json", action="store_true", help="a line of JSON for each message")
     group.add_argument(
@@ -156,7 +158,7 @@ def _receiver(arguments: argparse.Namespace) -> Receiver:
         for caution in policy.cautions():
             warn(f"{arguments.policy}: {caution}")
     return Receiver(
-        engine=engine_of(arguments, limits_of(arguments)),
+        engine=engine_of(arguments, limits_of(arguments), arguments.stale),
         relays=relays_of(arguments.trusted),
         authserv_id=arguments.authserv_id,
         policy=policy,
