@@ -206,7 +206,7 @@ class AskingEngine(EngineBase):
         answers = [self._count(answer) for answer in answers]
         if self._tier is not None:
             self._tier.keep(zip(questions, answers, strict=True))
-        return answers
+        return list(map(self._stale.instead, questions, answers))
 
     def _ask_resolver(self, question: Question, end: int) -> Answer | None:
         """The answer to what the cache has been asked for before."""
@@ -222,8 +222,9 @@ class AskingEngine(EngineBase):
     def _resolve(self, question: Question, end: int) -> Answer:
         self._asked += 1
         try:
-            left = max(end - monotonic_ns(), 0)
-            answer: Answer = self._the_resolver().resolve(question, left / 1e9)
+            left = max(end - monotonic_ns(), 0) / 1e9
+            wait = self._stale.wait(question, left)
+            answer: Answer = self._the_resolver().resolve(question, left if wait is None else wait)
         except (KeyboardInterrupt, SystemExit, GeneratorExit):
             raise
         except BaseException as error:  # noqa: BLE001 - a resolver may raise anything
@@ -231,4 +232,4 @@ class AskingEngine(EngineBase):
         answer = self._count(answer)
         if self._tier is not None and monotonic_ns() < end:
             self._tier.keep(((question, answer),))
-        return answer
+        return self._stale.instead(question, answer)

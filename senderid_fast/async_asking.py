@@ -201,14 +201,17 @@ class AsyncAskingEngine(EngineBase):
     async def _resolve(self, question: Question, end: int) -> Answer:
         import asyncio
 
-        left = max(end - monotonic_ns(), 0)
+        left = max(end - monotonic_ns(), 0) / 1e9
+        wait = self._stale.wait(question, left)
+        left = left if wait is None else wait
         self._asked += 1
         resolver = self._the_resolver()
         try:
-            if hasattr(resolver, "resolve_async"):
-                answer: Answer = await resolver.resolve_async(question, left / 1e9)
-            else:
-                answer = await asyncio.to_thread(resolver.resolve, question, left / 1e9)
+            async with asyncio.timeout(wait):
+                if hasattr(resolver, "resolve_async"):
+                    answer: Answer = await resolver.resolve_async(question, left)
+                else:
+                    answer = await asyncio.to_thread(resolver.resolve, question, left)
         except (KeyboardInterrupt, SystemExit, GeneratorExit, asyncio.CancelledError):
             raise
         except BaseException as error:  # noqa: BLE001 - a resolver may raise anything
@@ -216,7 +219,7 @@ class AsyncAskingEngine(EngineBase):
         answer = self._count(answer)
         if self._tier is not None and monotonic_ns() < end:
             self._tier.keep(((question, answer),))
-        return answer
+        return self._stale.instead(question, answer)
 
 
 class _AsyncFlight:

@@ -14,7 +14,8 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 from senderid_fast.errors import InputError
 from senderid_fast.layout import Answers, BatchOptions, Layout, import_pyarrow
-from senderid_fast.questions import Answer, Question
+from senderid_fast.questions import Answer, Question, StaleAnswer
+from senderid_fast.stale import Stale
 
 if TYPE_CHECKING:
     import pyarrow as pa
@@ -61,6 +62,7 @@ class BatchRun:
         from senderid_fast._core.columns import Batch
 
         options = layout.options
+        self._most_stale = int(Stale.most(seconds) * 1e9)
         now = monotonic_ns()
         store, at = evaluator.store, now
         if options.answers is not None:
@@ -78,6 +80,7 @@ class BatchRun:
             *layout.columns(batch),
             options.helo_result,
             options.counts,
+            options.stale,
             options.explanations,
             parts,
         )
@@ -129,9 +132,12 @@ class BatchRun:
         answer  None: it took the time that a check has (RFC 7208 4.6.4), and there is none
         expiry  (now, expires, failure_expires) in nanoseconds of monotonic_ns()
         took    nanoseconds since it was asked; a check whose questions took longer in all than
-                limits.seconds, and that still lacks an answer, ends as temperror
+                limits.seconds, and that still lacks an answer, ends as temperror. What a
+                stale answer stands in for counts for no longer than a single check waits for it
         """
         now, expires, failure_expires = expiry
+        if type(answer) is StaleAnswer:
+            took = min(took, self._most_stale)
         self._core.answer(question, answer, expires, failure_expires, now, took, self._keep)
 
     def expire(self) -> None:

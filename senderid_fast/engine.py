@@ -160,6 +160,7 @@ class Engine(AskingEngine):
         headers: str | None = None,
         helo_result: bool = False,
         counts: bool = False,
+        stale: bool = False,
         explanations: bool = False,
         prefix: str = "",
         answers: Answers | None = None,
@@ -179,8 +180,9 @@ class Engine(AskingEngine):
         mail_from  its column of reverse-paths; null, "" and "<>" are the null reverse-path
         headers    its column of header sections: then the PRA is checked, too. None: "headers", if
                    there is such a column.
-        helo_result, counts, explanations   whether helo_result, helo_reason and helo_mechanism;
-                   spf_lookups and spf_void_lookups; spf_explanation are wanted
+        helo_result, counts, stale, explanations   whether helo_result, helo_reason and
+                   helo_mechanism; spf_lookups and spf_void_lookups; spf_stale, helo_stale and
+                   pra_stale (Settings.stale_seconds); spf_explanation are wanted
         prefix     of the names of the columns that are added
         answers    an AnswerSet: stands in for the answers that the engine keeps, whatever the time
         missing    "ask": answers that are not known are asked for. "emit": nothing is asked; a
@@ -202,6 +204,7 @@ class Engine(AskingEngine):
             "headers": headers,
             "helo_result": helo_result,
             "counts": counts,
+            "stale": stale,
             "explanations": explanations,
             "prefix": prefix,
             "answers": answers,

@@ -20,8 +20,9 @@ from senderid_fast._core.pra import header_fields
 from senderid_fast.cache.base import AnswerLeft
 from senderid_fast.errors import InputError
 from senderid_fast.identities import a_labels
-from senderid_fast.questions import Answer, Question, Status
+from senderid_fast.questions import Answer, Question, StaleAnswer, Status
 from senderid_fast.results import Scope
+from senderid_fast.stale import Stale
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
@@ -149,6 +150,7 @@ class EngineBase(ABC):
         min_ttl: float = 0,
         max_ttl: float = 86_400,
         failure_ttl: float = 5,
+        stale_seconds: float = 0,
         store_octets: int = 64 << 20,
         receiver: str = "unknown",
         plain_for_pra: bool = True,
@@ -166,6 +168,7 @@ class EngineBase(ABC):
                 min_ttl=min_ttl,
                 max_ttl=max_ttl,
                 failure_ttl=failure_ttl,
+                stale_seconds=stale_seconds,
                 store_octets=store_octets,
                 receiver=receiver,
                 plain_for_pra=plain_for_pra,
@@ -187,8 +190,11 @@ class EngineBase(ABC):
         global _hooked  # noqa: PLW0603 - one hook for each process
         self._settings = settings
         self._store = AnswerStore(
-            settings.store_octets, HEAT_FOR_TABLE if settings.policy_tables else 0
+            settings.store_octets,
+            HEAT_FOR_TABLE if settings.policy_tables else 0,
+            stale=int(settings.stale_seconds * 1e9),
         )
+        self._stale = Stale(self._store, settings.stale_seconds)
         limits = settings.limits
         self._evaluator = Evaluator(
             self._store,
@@ -212,7 +218,7 @@ class EngineBase(ABC):
             from senderid_fast.cache.tier import CacheTier
 
             cache = cast("Cache", settings.cache)
-            self._tier = CacheTier(cache, settings.max_ttl, settings.failure_ttl)
+            self._tier = CacheTier(cache, settings.max_ttl, settings.failure_ttl, self._stale)
         self._asked = 0
         self._failed = 0
         self._forget_flights()
@@ -295,10 +301,11 @@ class EngineBase(ABC):
             left.append(closure)
 
     def statistics(self) -> dict[str, int]:
-        """Counts since the engine was made: the store's, questions that the resolver was asked, and
-        those that failed; with a cache, its cache_hits, cache_misses, cache_dropped and
-        cache_failures."""
+        """Counts since the engine was made: the store's, questions that the resolver was asked,
+        those that failed, and errors that stale answers stood in for; with a cache, its cache_hits,
+        cache_misses, cache_dropped and cache_failures."""
         counts = {**self._store.statistics(), "asked": self._asked, "failed": self._failed}
+        counts["stale"] = self._stale.served
         return counts if self._tier is None else counts | self._tier.statistics()
 
     def clear(self) -> None:
@@ -368,6 +375,9 @@ class EngineBase(ABC):
         settings = self._settings
         now = monotonic_ns()
         self._evaluator.epoch = time_ns() - now  # the clock may have been set
+        if type(answer) is StaleAnswer:
+            # RFC 8767 5, the failure recheck timer: until then DNS is not asked again.
+            return now, now + self._failure_ttl, now + self._failure_ttl
         if type(answer) is AnswerLeft:
             expires = now + answer.ttl * 1_000_000_000
             return now, expires, min(expires, now + self._failure_ttl)

@@ -51,6 +51,7 @@ class BatchOptions:
     headers: str | None = None
     helo_result: bool = False
     counts: bool = False
+    stale: bool = False
     explanations: bool = False
     prefix: str = ""
     answers: Answers | None = None
@@ -111,19 +112,23 @@ class Layout:
         self._headers = self._index(
             options.headers or "headers", "headers", "holds header sections", required=wanted
         )
-        code, text, number = pa.int8(), pa.string(), pa.uint16()
+        code, text, number, flag = pa.int8(), pa.string(), pa.uint16(), pa.bool_()
         results = pa.dictionary(code, text)
         fields = [("spf_result", results), ("spf_scope", results), ("spf_reason", results)]
         fields += [("spf_domain", text), ("spf_mechanism", text)]
         if options.counts:
             fields += [("spf_lookups", number), ("spf_void_lookups", number)]
+        if options.stale:
+            fields.append(("spf_stale", flag))
         if options.explanations:
             fields.append(("spf_explanation", text))
         if options.helo_result:
             fields += [("helo_result", results), ("helo_reason", results), ("helo_mechanism", text)]
+            fields += [("helo_stale", flag)] if options.stale else []
         if self._headers is not None:
             fields += [("pra_result", results), ("pra_domain", text), ("pra_header", results)]
             fields += [("pra_reason", results), ("pra_failure", results), ("pra_mechanism", text)]
+            fields += [("pra_stale", flag)] if options.stale else []
         self._added = [pa.field(options.prefix + name, kind) for name, kind in fields]
         for field in self._added:
             if field.name in schema.names:
@@ -191,6 +196,8 @@ class Layout:
         if options.counts:
             yield self._plain(core.codes(MAIL_FROM, "lookups"), pa.uint16(), known)
             yield self._plain(core.codes(MAIL_FROM, "void_lookups"), pa.uint16(), known)
+        if options.stale:
+            yield self._flags(core, MAIL_FROM, known)
         if options.explanations:
             yield self._text(core, MAIL_FROM, EXPLANATION)
         if options.helo_result:
@@ -198,6 +205,8 @@ class Layout:
             yield self._code(core.codes(HELO, "results"), Result, known)
             yield self._code(core.codes(HELO, "reasons"), Reason, known)
             yield self._text(core, HELO, MECHANISM)
+            if options.stale:
+                yield self._flags(core, HELO, known)
         if self._headers is not None:
             known = self._known(core, PRA)
             headers, failures = core.pra_codes
@@ -207,6 +216,8 @@ class Layout:
             yield self._code(core.codes(PRA, "reasons"), Reason, known)
             yield self._code(failures, PraFailure, self._given(core, PRA, failures))
             yield self._text(core, PRA, MECHANISM)
+            if options.stale:
+                yield self._flags(core, PRA, known)
 
     def _known(self, core: Batch, kind: int) -> Validity:
         bits, count = core.known(kind)
@@ -224,6 +235,10 @@ class Layout:
         pa, (bits, nulls) = self._pa, validity
         rows = len(numbers) * 8 // kind.bit_width
         return pa.Array.from_buffers(kind, rows, [bits, pa.py_buffer(numbers)], nulls)
+
+    def _flags(self, core: Batch, kind: int, validity: Validity) -> pa.Array:
+        pa = self._pa
+        return self._plain(core.codes(kind, "stale"), pa.int8(), validity).cast(pa.bool_())
 
     def _text(self, core: Batch, kind: int, column: int) -> pa.Array:
         buffers = [self._pa.py_buffer(part) for part in core.text(kind, column)]

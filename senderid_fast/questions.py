@@ -11,7 +11,7 @@ from __future__ import annotations
 from enum import IntEnum, StrEnum
 from typing import NamedTuple
 
-__all__ = ["Answer", "Question", "RRType", "Status"]
+__all__ = ["Answer", "Question", "RRType", "StaleAnswer", "Status"]
 
 
 class RRType(IntEnum):
@@ -75,3 +75,9 @@ class Answer(NamedTuple):
     records: tuple[bytes, ...] | tuple[str, ...] | tuple[tuple[int, str], ...] = ()
     ttl: int = 0
     detail: str = ""
+
+
+class StaleAnswer(Answer):
+    """An answer whose time to live is over, in place of an error of DNS (RFC 8767 4)."""
+
+    __slots__ = ()

@@ -63,6 +63,9 @@ class Settings:
     max_ttl       seconds; an answer with a longer time to live is kept so long: 0 to 604,800
     failure_ttl   seconds for which an error of DNS is kept, for that question alone (RFC 2308 7
                   allows 300); 0: not at all
+    stale_seconds where DNS gives an error, an answer is used whose time to live ended at most so
+                  long ago (RFC 8767), and the verdict says so: Verdict.stale. RFC 8767 5 recommends
+                  one to three days: 86,400 to 259,200; up to 604,800. 0: no such answer is used
     store_octets  memory for answers, at least 64 KiB
     receiver      the receiver's host name, for %{r} in explanations (RFC 7208 7.2)
     plain_for_pra whether v=spf1 may apply to scope pra (RFC 4406 4.4)
@@ -84,6 +87,7 @@ class Settings:
     min_ttl: float = 0
     max_ttl: float = 86_400
     failure_ttl: float = 5
+    stale_seconds: float = 0
     store_octets: int = 64 << 20
     receiver: str = "unknown"
     plain_for_pra: bool = True
@@ -106,6 +110,7 @@ class Settings:
         _seconds("min_ttl", self.min_ttl, zero=True, most=86_400)
         _seconds("max_ttl", self.max_ttl, zero=True, most=604_800)
         _seconds("failure_ttl", self.failure_ttl, zero=True, most=300)
+        _seconds("stale_seconds", self.stale_seconds, zero=True, most=604_800)
         if self.min_ttl > self.max_ttl:
             raise InputError("min_ttl", f"must not be above max_ttl, which is {self.max_ttl:g}")
         _whole("store_octets", self.store_octets, 1 << 16, 1 << 44)

@@ -31,8 +31,8 @@ class Step:
              "cut"          there were more steps than a trace holds
     outcome  host: the result. term: "match", "no match", "error", or "followed" of a redirect.
              question: a Status. explanation: "used" or "not used"
-    detail   host: the reason. question: what is to be said of an error, or how many records are
-             not shown
+    detail   host: the reason. question: what is to be said of an error, how many records there
+             are if not all are shown, and that an answer is stale (RFC 8767)
     lookups, void_lookups   counted when the step began (RFC 7208 4.6.4)
     """
 
@@ -180,5 +180,7 @@ def _add_question(add: Any, event: dict[str, Any]) -> None:
     detail = event["detail"]
     if event["count"] > len(records):
         detail = f"{event['count']} records"
+    if event["stale"]:
+        detail = f"{detail}, stale" if detail else "stale"
     status = str(event["status"])
     add("question", str(question), event, outcome=status, detail=detail, records=records)

@@ -18,7 +18,7 @@ from senderid_fast._core.cidr cimport (
 from senderid_fast._core.names cimport NAME_MAX
 from senderid_fast._core.records cimport record_release, sf_release, sf_retain
 
-from senderid_fast.questions import Status
+from senderid_fast.questions import StaleAnswer, Status
 
 cdef dict STATUS_NUMBERS = {status: number for number, status in enumerate(Status)}
 
@@ -207,7 +207,15 @@ cdef AnswerData *answer_compile(question, answer, int64_t expires) except NULL:
     """An answer's compiled form; the reference belongs to the caller.
 
     Whatever a resolver says that cannot be read is an error of DNS (STATUS_MALFORMED), not ours.
+    A StaleAnswer is stale from now on; for how long it has been, only the store can tell (AnswerStore.keep).
     """
+    cdef AnswerData *data = answer_read(question, answer, expires)
+    if type(answer) is StaleAnswer:
+        data.over = 1
+    return data
+
+
+cdef AnswerData *answer_read(question, answer, int64_t expires) except NULL:
     cdef int rrtype = question.rrtype
     cdef bytes name = name_octets(question.name)
     if not 0 < len(name) <= NAME_MAX:

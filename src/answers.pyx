@@ -14,15 +14,17 @@ from libc.string cimport memcmp, memset
 
 from senderid_fast._core.answerdata cimport (
     STATUS_NXDOMAIN, AnswerData, answer_compile, answer_is_for, answer_name, answer_record, answer_records,
-    answer_release, answer_retain,
+    answer_release, answer_retain, question_hash,
 )
+from senderid_fast._core.names cimport name_key, sf_hash
 from senderid_fast._core.policydata cimport PolicyData
 from senderid_fast._core.records cimport RecordData
 from senderid_fast._core.sharing cimport (
     records_cost, records_leave, records_room, records_share, stamp_of, tables_free, touch_grounds,
 )
+from senderid_fast._core.staleness cimport ended, stale_ages, store_kept
 
-from senderid_fast.questions import RRType, Status
+from senderid_fast.questions import RRType, StaleAnswer, Status
 
 cdef tuple STATUSES = tuple(Status)
 
@@ -183,6 +185,24 @@ cdef void area_shrink(StoreData *store, Area *table, int64_t now) noexcept nogil
             area_remove(store, table, table.hand)
 
 
+cdef void store_forget(StoreData *store, const AnswerData *answer) noexcept nogil:
+    """DNS gave an answer that is not kept: the one before it is not to stand in for an error (RFC 8767 4: it
+    refreshes what is known). The caller holds the lock for writing."""
+    cdef AnswerData *other
+    cdef Area *table
+    cdef size_t at
+    cdef int i
+    for i in range(2 if store.stale else 0):
+        table = &store.areas[i]
+        at = answer.hash & table.mask
+        while table.slots != NULL and table.slots[at].hash:
+            other = table.slots[at].answer
+            if answer_is_for(other, answer.hash, answer.rrtype, answer_name(answer), answer.name_length):
+                area_remove(store, table, at)
+                break
+            at = (at + 1) & table.mask
+
+
 cdef class AnswerStore:
     """Question -> answer, in compiled form, bounded in octets. Safe under threads.
 
@@ -190,15 +210,19 @@ cdef class AnswerStore:
                     message
     heat_for_table  evaluations of a policy after which a table of it is made; 0: never
     shares_records  whether a record that several names have is held once
+    stale           nanoseconds after the end of its time to live in which an answer may stand in for an
+                    error (RFC 8767); 0: none does
     """
 
-    def __cinit__(self, size_t limit=64 << 20, uint32_t heat_for_table=0, bint shares_records=True):
+    def __cinit__(self, size_t limit=64 << 20, uint32_t heat_for_table=0, bint shares_records=True,
+                  int64_t stale=0):
         memset(&self.data, 0, sizeof(StoreData))
         sf_lock_init(&self.data.lock)
         self.data.areas[1].limit = limit // 16
         self.data.areas[0].limit = limit - limit // 16
         self.data.heat_for_table = heat_for_table
         self.data.shares_records = shares_records
+        self.data.stale = stale
 
     def __dealloc__(self):
         self.empty()
@@ -225,15 +249,22 @@ cdef class AnswerStore:
 
         One that is larger than an eighth of its area is not kept: the check that asked has it, and a
         stranger's giant must not push a thousand others out. An answer is kept in one store that
-        shares records, and in any number of those that do not.
+        shares records, and in any number of those that do not. A stale one takes the place of the one
+        that is over, and of no other.
         """
         cdef StoreData *data = &self.data
-        cdef Area *table = &data.areas[area]
-        cdef bint shares = data.shares_records and area == 0 and answer.record_count
+        cdef Area *table
+        cdef bint shares
         cdef size_t at
         sf_write_lock(&data.lock)
+        if answer.over and data.stale and not stale_ages(data, answer, &area, now):
+            sf_write_unlock(&data.lock)
+            return
+        table = &data.areas[area]
+        shares = data.shares_records and area == 0 and answer.record_count
         if answer_cost(answer) + records_cost(answer) > table.limit // 8 or (shares and answer.interned):
             data.refused += 1
+            store_forget(data, answer)
             sf_write_unlock(&data.lock)
             return
         if ((table.slots == NULL or (table.count + 1) * 3 > (table.mask + 1) * 2) and not area_grow(table)) or (
@@ -259,18 +290,66 @@ cdef class AnswerStore:
         area_shrink(data, table, now)
         sf_write_unlock(&data.lock)
 
+    cdef void take(self, AnswerData *answer, int area, int64_t now) noexcept nogil:
+        """Keep what DNS said, unless it is over by now: then it is of the one who asked."""
+        if answer.expires > now:
+            self.keep(answer, area, now)
+        elif self.data.stale and answer.status <= STATUS_NXDOMAIN and not answer.over:
+            sf_write_lock(&self.data.lock)
+            store_forget(&self.data, answer)
+            sf_write_unlock(&self.data.lock)
+
     def put(self, question, answer, int64_t expires, int64_t now, failure_expires=None):
         """Keep an answer (questions.Answer) until expires, times in nanoseconds; if it is an error and
         failure_expires is given, until then. One that is over by now is not kept."""
         cdef AnswerData *data = answer_compile(question, answer, expires)
         if failure_expires is not None and data.status > STATUS_NXDOMAIN:
             data.expires = failure_expires
-        if data.expires > now or failure_expires is None:
+        if failure_expires is None:
             self.keep(data, 0, now)
+        else:
+            self.take(data, 0, now)
         answer_release(data)
 
+    def put_over(self, question, answer, int64_t over):
+        """Keep an answer (questions.Answer) whose time to live ended at over, in nanoseconds, for
+        find_stale() alone; unless there is one already that ended no earlier."""
+        cdef AnswerData *data = answer_compile(question, answer, over)
+        cdef AnswerData *kept
+        cdef int area = 0
+        sf_read_lock(&self.data.lock)
+        kept = store_kept(&self.data, data.hash, data.rrtype, answer_name(data), data.name_length, &area)
+        if data.status > STATUS_NXDOMAIN or (kept != NULL and ended(kept) >= over):
+            kept = data
+        sf_read_unlock(&self.data.lock)
+        if kept != data:
+            self.keep(data, area, over)
+        answer_release(data)
+
+    def find_stale(self, question, int64_t now):
+        """The answer to a question that is over at now, but not for longer than stale (RFC 8767), as a
+        questions.StaleAnswer; None if there is none."""
+        cdef int rrtype = question.rrtype, area = 0
+        cdef bytes name = question.name.encode("latin-1")
+        cdef const uint8_t *octets = <const uint8_t *><const char *>name
+        cdef uint64_t hash = question_hash(sf_hash(octets, len(name), name_key), rrtype)
+        cdef AnswerData *kept
+        sf_read_lock(&self.data.lock)
+        kept = store_kept(&self.data, hash, rrtype, octets, <int>len(name), &area)
+        if kept != NULL and ended(kept) < now <= ended(kept) + self.data.stale:
+            answer_retain(kept)
+        else:
+            kept = NULL
+        sf_read_unlock(&self.data.lock)
+        if kept == NULL:
+            return None
+        try:
+            return StaleAnswer(STATUSES[kept.status], answer_records(kept))
+        finally:
+            answer_release(kept)
+
     def export(self, int64_t now):
-        """Every answer that is good at now: (name, type, status, expires, ttl, records), as
+        """Every answer that is good at now, but for stale ones: (name, type, status, expires, ttl, records), as
         questions.Answer has them as far as they matter to a check (see answerdata.answer_records);
         expires in nanoseconds, ttl the seconds for which it was kept."""
         cdef size_t room = 0, count = 0, i
@@ -287,7 +366,7 @@ cdef class AnswerStore:
                 table = &self.data.areas[area]
                 for i in range(table.mask + 1 if table.slots != NULL else 0):
                     answer = table.slots[i].answer
-                    if answer != NULL and answer.expires >= now:
+                    if answer != NULL and answer.expires >= now and not answer.over:
                         answer_retain(answer)
                         answers[count] = answer
                         count += 1

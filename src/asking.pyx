@@ -73,6 +73,8 @@ cdef int ask(CheckData *check, int rrtype, const Target *target, AnswerData **an
         set_question(&check.question, rrtype, target)
         return ASK_MISSING
     answer[0] = found
+    if found.over:
+        check.stale = True
     return ASK_ERROR if found.status > STATUS_NXDOMAIN else ASK_ANSWERED
 
 
@@ -156,11 +158,11 @@ cdef void walk_ground(CheckData *check, uint64_t hash) noexcept nogil:
 
 
 cdef bint stand_on(CheckData *check, AnswerData *answer) noexcept nogil:
-    """A walk uses an answer. False: no table can stand on it, as it is not known, or is an error, which
-    is soon another."""
+    """A walk uses an answer. False: no table can stand on it, as it is not known, or is an error or stale,
+    which is soon another."""
     cdef Walk *walk = check.walk
     walk.asked += 1
-    if answer == NULL or answer.status > STATUS_NXDOMAIN:
+    if answer == NULL or answer.status > STATUS_NXDOMAIN or answer.over:
         walk.unknown = True
         return False
     answer.stood = 1

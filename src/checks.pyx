@@ -321,8 +321,7 @@ cdef class Check:
         self.check.pins = more
         more[self.check.pin_count] = data
         self.check.pin_count += 1
-        if data.expires > now:
-            self.evaluator.store.keep(data, self.check.question.area, now)
+        self.evaluator.store.take(data, self.check.question.area, now)
         return self.run()
 
     def answer(self, answer, int64_t expires, int64_t failure_expires, int64_t now):

@@ -64,7 +64,7 @@ cdef class Batch:
 
     def __init__(self, Evaluator evaluator not None, AnswerStore store not None, int64_t now, int64_t unix,
                  int64_t limit, Column ip not None, Column mail_from not None, Column helo not None,
-                 Column headers, bint helo_result, bint counts, bint explanations, int parts):
+                 Column headers, bint helo_result, bint counts, bint stale, bint explanations, int parts):
         cdef int64_t each
         cdef int i, j
         cdef Part *part
@@ -77,9 +77,9 @@ cdef class Batch:
         self.limit = limit
         self.explanations = explanations
         self.routes = {}
-        of_mail_from = Outcomes(self.rows, counts, explanations)
-        of_helo = Outcomes(self.rows, False, False) if helo_result else None
-        of_pra = None if headers is None else Outcomes(self.rows, False, False)
+        of_mail_from = Outcomes(self.rows, counts, stale, explanations)
+        of_helo = Outcomes(self.rows, False, stale, False) if helo_result else None
+        of_pra = None if headers is None else Outcomes(self.rows, False, stale, False)
         self.owned = (None, of_helo, of_mail_from, of_pra)
         for i in range(4):
             self.outcomes[i] = NULL if self.owned[i] is None else &(<Outcomes>self.owned[i]).data
@@ -192,11 +192,11 @@ cdef class Batch:
                 expires = failure_expires
             self.fetched.keep(data, 0, now)
             answer_release(data)
-            if expires > now and keep is not None:
+            if keep is not None and (expires > now or keep.data.stale):
                 # An answer of its own: the store may share its records, and hangs tables on it.
                 data = answer_compile(question, answer, expires)
                 data.expires = expires
-                keep.keep(data, area, now)
+                keep.take(data, area, now)
                 answer_release(data)
         for i, number in routes:
             wanted = &self.parts[<int>i].questions.wanted[<int>number]
@@ -411,11 +411,11 @@ cdef class Batch:
     # --- the columns that come out ---------------------------------------------------------------
 
     def codes(self, int kind, str which not None):
-        """A column of numbers: results, reasons, lookups or void_lookups of an identity (a position of
-        verdict.IDENTITIES)."""
+        """A column of numbers: results, reasons, lookups, void_lookups or stale of an identity (a position
+        of verdict.IDENTITIES)."""
         cdef Outcomes outcomes = self.owned[kind]
         return {"results": outcomes.results, "reasons": outcomes.reasons, "lookups": outcomes.lookups,
-                "void_lookups": outcomes.void_lookups}[which]
+                "void_lookups": outcomes.void_lookups, "stale": outcomes.stale}[which]
 
     @property
     def scope_codes(self):

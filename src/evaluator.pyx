@@ -399,6 +399,7 @@ cdef int explain(CheckData *check, RecordData *record, const Target *host, uint8
 cdef void begin_evaluation(CheckData *check, Target *host) noexcept nogil:
     """Count from nothing, and begin at the domain of the check."""
     check.lookups = check.void_lookups = 0
+    check.stale = False
     check.record = NULL
     check.trouble = NULL
     check.hot = NULL

@@ -70,10 +70,10 @@ cdef inline int arena_put(Arena *arena, const uint8_t *octets, size_t length) ex
 cdef class Outcomes:
     """The columns of one identity: HELO, MAIL FROM or PRA.
 
-    counts, explanations  whether these are kept
+    counts, stale, explanations  whether these are kept
     """
 
-    def __init__(self, int64_t rows, bint counts, bint explanations):
+    def __init__(self, int64_t rows, bint counts, bint stale, bint explanations):
         cdef int column
         self.rows = rows
         self.results = octets_of_size(rows, 0xFF)             # MISSING
@@ -85,6 +85,9 @@ cdef class Outcomes:
             self.void_lookups = octets_of_size(2 * rows, 0)
             self.data.lookups = <uint16_t *>self.lookups.at
             self.data.void_lookups = <uint16_t *>self.void_lookups.at
+        if stale:
+            self.stale = octets_of_size(rows, 0)
+            self.data.stale = <int8_t *>self.stale.at
         for column in range(TEXT_COUNT if explanations else <int>TEXT_EXPLANATION):
             self.data.starts[column] = <uint32_t *>malloc(4 * rows + 4)
             self.data.lengths[column] = <uint16_t *>malloc(2 * rows + 2)
@@ -114,6 +117,8 @@ cdef int outcome_put(OutcomeData *out, Arena *arenas, int64_t row, const CheckDa
     if out.lookups != NULL:
         out.lookups[row] = <uint16_t>check.lookups
         out.void_lookups[row] = <uint16_t>check.void_lookups
+    if out.stale != NULL:
+        out.stale[row] = check.stale
     if domain_length:
         put_text(out, TEXT_DOMAIN, &arenas[TEXT_DOMAIN], row, domain, domain_length)
     if check.record != NULL and check.term >= 0:
@@ -139,6 +144,8 @@ cdef int outcome_copy(OutcomeData *out, Arena *arenas, const OutcomeData *other,
     if out.lookups != NULL and other.lookups != NULL:
         out.lookups[row] = other.lookups[row]
         out.void_lookups[row] = other.void_lookups[row]
+    if out.stale != NULL and other.stale != NULL:
+        out.stale[row] = other.stale[row]
     out.reasons[row] = other.reasons[row]
     out.results[row] = other.results[row]
     return 0

@@ -79,12 +79,14 @@ cdef void check_refuse(CheckData *check, int fault) noexcept nogil:
         reason = REASON_SUBMITTER_MISMATCH
     end(check, result, reason)
     check.lookups = check.void_lookups = 0
+    check.stale = False
 
 
 cdef void check_refuse_ip(CheckData *check) noexcept nogil:
     """A row without an address: check_host() (4.1) cannot be called, which is as if it said nothing."""
     end(check, RESULT_NONE, REASON_INVALID_IP)
     check.lookups = check.void_lookups = 0
+    check.stale = False
 
 
 cdef void check_expire(CheckData *check) noexcept nogil:

@@ -121,7 +121,7 @@ cdef dict event_step(Recorder *recorder, const Event *event):
             if event.answer.status != STATUS_OK:
                 detail = (<const char *>event.answer.text)[:event.answer.text_length].decode("utf-8", "replace")
             step.update(status=STATUSES[event.answer.status], records=answer_shown(event.answer),
-                        count=event.answer.count, detail=detail)
+                        count=event.answer.count, detail=detail, stale=event.answer.over > 0)
     elif kind == EVENT_MATCH:
         step.update(kind="match", matched=event.value)
     elif kind == EVENT_RESULT:

@@ -62,6 +62,7 @@ cdef Verdict verdict_of(CheckData *check, int kind, domain, sender, helo, explan
     verdict._reason = <uint8_t>check.reason
     verdict._scope = <uint8_t>check.scope
     verdict._kind = <uint8_t>kind
+    verdict._stale = check.stale
     verdict._lookups = <unsigned short>check.lookups
     verdict._void_lookups = <unsigned short>check.void_lookups
     verdict.record = check.record
@@ -139,6 +140,8 @@ cdef class Verdict:
     detail         one sentence for people
     pra, pra_failure        of the identity "pra": the Pra, or why there is none
     lookups, void_lookups   as RFC 7208 4.6.4 counts them
+    stale          True if an answer took part whose time to live was over, in place of an error of DNS
+                   (RFC 8767; Settings.stale_seconds)
     """
 
     def __init__(self):
@@ -177,6 +180,11 @@ cdef class Verdict:
     def void_lookups(self):
         """Terms that asked DNS and got no answer (RFC 7208 4.6.4)."""
         return self._void_lookups
+
+    @property
+    def stale(self):
+        """Whether an answer took part whose time to live was over (RFC 8767)."""
+        return bool(self._stale)
 
     @property
     def explanation(self):
@@ -268,7 +276,8 @@ cdef class Verdict:
             section, problem, offset, term = fault_of(self.record)
             where = f' in "{shown(octets(term[:100]))}"' if term else ""
             words["fault"] = f"{problem}{where}, at octet {offset} ({section})"
-        return SENTENCES[self.reason].format(**words)
+        sentence = SENTENCES[self.reason].format(**words)
+        return f"{sentence}; stale answers took part" if self._stale else sentence
 
     def as_dict(self):
         """All fields by name, with words for the enumerations; fit for JSON."""
@@ -276,7 +285,7 @@ cdef class Verdict:
             "result": str(self.result), "reason": str(self.reason), "scope": str(self.scope),
             "identity": self.identity, "domain": self.domain, "sender": self.sender,
             "mechanism": self.mechanism, "explanation": self.explanation, "detail": self.detail,
-            "lookups": self.lookups, "void_lookups": self.void_lookups,
+            "lookups": self.lookups, "void_lookups": self.void_lookups, "stale": self.stale,
             "pra": None if self.pra is None else {
                 "header": self.pra.header, "header_index": self.pra.header_index, "mailbox": self.pra.mailbox,
             },
@@ -285,7 +294,7 @@ cdef class Verdict:
 
     cdef tuple _fields(self):
         return (self._result, self._reason, self._scope, self._kind, self._lookups, self._void_lookups,
-                self._explanation,
+                self._stale, self._explanation,
                 (self.domain, self.sender, self.mechanism, self.detail, self.pra, self.pra_failure))
 
     def __eq__(self, other):
@@ -307,12 +316,14 @@ def restore(tuple fields not None):
     """A verdict as it was pickled."""
     cdef Verdict verdict = Verdict.__new__(Verdict)
     cdef int result, reason, scope, kind
-    result, reason, scope, kind, verdict._lookups, verdict._void_lookups, explanation, texts = fields
+    cdef bint stale
+    result, reason, scope, kind, verdict._lookups, verdict._void_lookups, stale, explanation, texts = fields
     if not (0 <= result < len(RESULTS) and 0 <= reason < len(REASONS) and 0 <= scope < len(SCOPES)
             and 0 <= kind < len(IDENTITIES) and len(texts) == 6):
         raise ValueError("not the fields of a Verdict")
     verdict._result, verdict._reason = <uint8_t>result, <uint8_t>reason
     verdict._scope, verdict._kind = <uint8_t>scope, <uint8_t>kind
+    verdict._stale = stale
     verdict._explanation = explanation
     verdict._texts = tuple(texts)
     verdict.term = -1

@@ -50,6 +50,7 @@ ctypedef struct AnswerData:
     uint8_t name_length
     uint64_t hash             # of name and type
     int64_t expires           # nanoseconds, on the clock of whoever calls
+    int64_t over              # by so much its time to live is over when it expires; 0: it is not stale
     Payload payload
     const uint8_t *text       # TXT: the only record, if it is not too long; errors: for people
     uint32_t ttl              # seconds, for export

@@ -68,6 +68,7 @@ ctypedef struct StoreData:
     size_t record_mask
     size_t record_count
     bint shares_records
+    int64_t stale             # nanoseconds after its end in which an answer may stand in for an error; 0: none
     uint64_t evicted
     uint64_t expired
     uint64_t stored
@@ -88,3 +89,4 @@ cdef class AnswerStore:
     cdef StoreData data
     cdef void empty(self) noexcept nogil
     cdef void keep(self, AnswerData *answer, int area, int64_t now) noexcept nogil
+    cdef void take(self, AnswerData *answer, int area, int64_t now) noexcept nogil

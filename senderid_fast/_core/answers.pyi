@@ -1,11 +1,15 @@
 from typing import final
 
-from senderid_fast.questions import Answer, Question, RRType, Status
+from senderid_fast.questions import Answer, Question, RRType, StaleAnswer, Status
 
 @final
 class AnswerStore:
     def __new__(
-        cls, limit: int = ..., heat_for_table: int = ..., shares_records: bool = ...
+        cls,
+        limit: int = ...,
+        heat_for_table: int = ...,
+        shares_records: bool = ...,
+        stale: int = ...,
     ) -> AnswerStore: ...
     def put(
         self,
@@ -15,6 +19,8 @@ class AnswerStore:
         now: int,
         failure_expires: int | None = ...,
     ) -> None: ...
+    def put_over(self, question: Question, answer: Answer, over: int) -> None: ...
+    def find_stale(self, question: Question, now: int) -> StaleAnswer | None: ...
     def export(
         self, now: int
     ) -> list[tuple[str, RRType, Status, int, int, tuple[bytes | str | tuple[int, str], ...]]]: ...

@@ -82,7 +82,7 @@ ctypedef struct Walk:
     int ground_count
     int asked               # questions, over all evaluations
     bint bound              # another host with the same record would come to something else
-    bint unknown            # stopped at an answer that is not known, or is an error
+    bint unknown            # stopped at an answer that is not known, is an error, or is stale
     bint full               # there was no room for all grounds: no table
 
 # A term whose name depends on the message, met by a closure.
@@ -134,6 +134,7 @@ ctypedef struct CheckData:
     int reason
     int lookups
     int void_lookups
+    bint stale              # an answer took part whose time to live was over
     int term                # that decided, in record; or -1
     RecordData *record      # retained by evaluate() for the caller
     AnswerData *trouble     # the error of DNS that decided, likewise

@@ -33,6 +33,7 @@ class Batch:
         headers: Column | None,
         helo_result: bool,
         counts: bool,
+        stale: bool,
         explanations: bool,
         parts: int,
     ) -> None: ...

@@ -30,6 +30,7 @@ ctypedef struct OutcomeData:
     int8_t *reasons
     uint16_t *lookups         # NULL unless they are wanted
     uint16_t *void_lookups
+    int8_t *stale             # likewise
     uint32_t *starts[3]       # of each text, in the arena of the row's part; NULL: not wanted
     uint16_t *lengths[3]
 
@@ -40,6 +41,7 @@ cdef class Outcomes:
     cdef Octets reasons
     cdef Octets lookups
     cdef Octets void_lookups
+    cdef Octets stale
 
 cdef Octets octets_of_size(size_t size, int fill)
 cdef int outcome_put(OutcomeData *out, Arena *arenas, int64_t row, const CheckData *check, const uint8_t *domain,

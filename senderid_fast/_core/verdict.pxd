@@ -20,6 +20,7 @@ cdef class Verdict:
     cdef uint8_t _reason
     cdef uint8_t _scope
     cdef uint8_t _kind
+    cdef uint8_t _stale
     cdef uint16_t _lookups
     cdef uint16_t _void_lookups
     cdef object _domain         # as given, until it is asked for; of a PRA: the Pra

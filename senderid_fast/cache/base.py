@@ -11,10 +11,20 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from typing import NamedTuple, Protocol, TypeVar, runtime_checkable
 
+from senderid_fast.errors import InputError
 from senderid_fast.questions import Answer, Question
 
-__all__ = ["AnswerLeft", "AsyncCache", "Cache", "CachedAnswer", "ListedCache", "NearCache"]
+__all__ = [
+    "AnswerLeft",
+    "AsyncCache",
+    "Cache",
+    "CachedAnswer",
+    "ListedCache",
+    "NearCache",
+    "stale_of",
+]
 
+MOST_STALE = 604_800  # seconds: the most that Settings.stale_seconds may be
 Result = TypeVar("Result")
 
 
@@ -40,6 +50,15 @@ class AnswerLeft(Answer):
     __slots__ = ()
 
 
+def stale_of(seconds: object) -> float:
+    """The setting stale_seconds of a cache. Raises InputError."""
+    if isinstance(seconds, bool) or not isinstance(seconds, (int, float)):
+        raise InputError("stale_seconds", f"must be a number of seconds, is {seconds!r}")
+    if not 0 <= seconds <= MOST_STALE:
+        raise InputError("stale_seconds", f"must be from 0 to {MOST_STALE}, is {seconds!r}")
+    return float(seconds)
+
+
 @runtime_checkable
 class Cache(Protocol):
     """Keeps answers for engines of several processes. One is used by many threads at once.
@@ -53,7 +72,11 @@ class Cache(Protocol):
     def get_many(
         self, questions: Sequence[Question], timeout: float
     ) -> Mapping[Question, CachedAnswer]:
-        """The answers that are there and not over, within ``timeout`` seconds."""
+        """The answers that are there and not over, within ``timeout`` seconds.
+
+        Those that are over may be given as well: an engine uses them in place of errors, if its
+        ``stale_seconds`` are above 0, and drops them otherwise.
+        """
         ...
 
     def put_many(self, entries: Iterable[tuple[Question, CachedAnswer]]) -> None:

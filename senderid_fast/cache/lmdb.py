@@ -19,7 +19,7 @@ from time import sleep, time, time_ns
 from typing import Any, NoReturn, TypeVar
 from zlib import crc32
 
-from senderid_fast.cache.base import CachedAnswer
+from senderid_fast.cache.base import CachedAnswer, stale_of
 from senderid_fast.cache.behind import Behind
 from senderid_fast.cache.codec import Codec, key_of, keys_below, question_of
 from senderid_fast.cache.lmdbfiles import PAGE, Opened, damage, files_of, the_lmdb
@@ -59,6 +59,8 @@ class LmdbCache:
     max_octets  of the file: 1 MiB to 1 TiB. When it is nearly full, the oldest entries go. While
                 several processes have it open, the setting of the first counts.
     most_waiting  answers that may wait to be written; further ones are dropped
+    stale_seconds answers are given until so long after their time to live ended, for engines that
+                  use them in place of errors (Settings.stale_seconds): 0 to 604,800
 
     Reading waits for nobody. What others have damaged, or another program has left there, is moved
     aside to PATH.damaged, and the cache begins anew. Raises InputError for a path that cannot be
@@ -74,6 +76,7 @@ class LmdbCache:
         *,
         max_octets: int = 256 << 20,
         most_waiting: int = 20_000,
+        stale_seconds: float = 0,
     ) -> None:
         check_options(max_octets, most_waiting)
         if not isinstance(path, (str, os.PathLike)) or not os.fspath(path):
@@ -82,6 +85,7 @@ class LmdbCache:
         self._path = Path(path)
         self._max_octets = max_octets // PAGE * PAGE
         self._most_waiting = most_waiting
+        self._stale_seconds = stale_of(stale_seconds)
         self._codec = Codec()
         self._behind = Behind(self._write, most_waiting)
         self._evicted = 0
@@ -115,21 +119,22 @@ class LmdbCache:
         return f"LmdbCache({str(self._path)!r}, max_octets={self._max_octets})"
 
     def _settings(self) -> tuple[Any, ...]:
-        return self._path, self._max_octets, self._most_waiting
+        return self._path, self._max_octets, self._most_waiting, self._stale_seconds
 
     # ---- reading ----------------------------------------------------------------------------
 
     def get_many(
         self, questions: Sequence[Question], timeout: float = 0.0
     ) -> dict[Question, CachedAnswer]:
-        """The answers that are there and not over, read in one transaction."""
+        """The answers that are there and not over for longer than ``stale_seconds``, read in one
+        transaction."""
         now = time()
         found: dict[Question, CachedAnswer] = {}
         keys = [(question, key) for question in questions if (key := key_of(question)) is not None]
         raws = self.read(lambda get: [(*each, get(each[1])) for each in keys])
         for question, key, raw in raws:
             cached = None if raw is None else self.decoded(question, key, raw, now)
-            if cached is not None and cached.expires > now:
+            if cached is not None and cached.expires + self._stale_seconds > now:
                 found[question] = cached
         return found
 
@@ -357,9 +362,9 @@ class LmdbCache:
             self._files.close()
 
 
-def _again(path: Path, max_octets: int, most_waiting: int) -> LmdbCache:
+def _again(path: Path, max_octets: int, most_waiting: int, stale: float) -> LmdbCache:
     """What a pickled cache becomes."""
-    return LmdbCache(path, max_octets=max_octets, most_waiting=most_waiting)
+    return LmdbCache(path, max_octets=max_octets, most_waiting=most_waiting, stale_seconds=stale)
 
 
 def _octets(stat: Any) -> int:

@@ -19,6 +19,8 @@ from senderid_fast.questions import Answer, Question, Status
 if TYPE_CHECKING:
     from collections.abc import Callable
 
+    from senderid_fast.stale import Stale
+
     # Takes what a cache has: (reader, get, now in seconds of Unix time) -> how many answers.
     Supply = Callable[[CacheReader, Callable[[bytes], Any], float], int]
 
@@ -35,12 +37,16 @@ class CacheTier:
     max_ttl      seconds from when an answer came
     failure_ttl  seconds for which an error of DNS is kept, for its question alone; below 1: it is
                  not put into the cache, and not taken from it
+    stale        told of answers that are over, and asked for one in place of an error. While it is
+                 on, errors are not put into the cache: each would take the place of such an answer.
+                 Answers without a time to live are put there to do so, and are never taken
     """
 
-    def __init__(self, cache: Cache, max_ttl: float, failure_ttl: float) -> None:
+    def __init__(self, cache: Cache, max_ttl: float, failure_ttl: float, stale: Stale) -> None:
         self._cache = cache
         self._max_ttl = max_ttl
         self._failure_ttl = failure_ttl
+        self._stale = stale
         self._breaker = Breaker()
         self._guard = Guard()
         self._tasks: set[Any] = set()
@@ -49,7 +55,9 @@ class CacheTier:
             self._timeout = float(cache.timeout)
         except Exception:  # noqa: BLE001 - a field of a stranger's object may raise anything
             self._timeout = UNKNOWN_TIMEOUT
-        self._near = self._near_of(cache) if self._timeout == 0 else None
+        # The core passes over what is over, which would be remembered here.
+        near = self._timeout == 0 and not stale.is_on
+        self._near = self._near_of(cache) if near else None
 
     def _near_of(self, cache: Cache) -> tuple[NearCache, CacheReader] | None:
         """The cache, if the core can read it, with the reader of this engine."""
@@ -179,8 +187,12 @@ class CacheTier:
         try:
             for question in questions if found else ():
                 cached = found.get(question)
-                if cached is not None and (answer := self._left(cached, now)) is not None:
-                    answers[question] = answer
+                if cached is None:
+                    continue
+                if (answer := self._left(cached, now)) is not None:
+                    answers[question] = self._stale.instead(question, answer)
+                elif self._stale.is_on:
+                    self._remember(question, cached, now)
         except Exception:  # noqa: BLE001 - a field of a stranger's object may raise anything
             self._failures += 1
             self._breaker.failed()
@@ -199,6 +211,12 @@ class CacheTier:
             return None
         # No more than it had, where this clock is behind the one of the machine that asked.
         return AnswerLeft(status, records, int(min(left, most)), detail)
+
+    def _remember(self, question: Question, cached: CachedAnswer, now: float) -> None:
+        answer = cached.answer
+        over = now - cached.fetched_at - min(answer.ttl, self._max_ttl)
+        if answer.ttl > 0 and not Status(answer.status).is_error:
+            self._stale.remember(question, answer, over)
 
     def keep(self, pairs: Iterable[tuple[Question, Answer]]) -> None:
         """Have answers of the resolver put into the cache, some time later."""
@@ -220,9 +238,13 @@ class CacheTier:
         """The answer with the time to live that others may use it for; None: it has none."""
         try:
             is_error = Status(answer.status).is_error
+            if is_error and self._stale.is_on:
+                return None
             most = self._failure_ttl if is_error else min(answer.ttl, self._max_ttl)
             ttl = int(most)
-            return Answer(answer.status, answer.records, ttl, answer.detail) if ttl > 0 else None
+            if ttl <= 0 and not self._stale.is_on:
+                return None
+            return Answer(answer.status, answer.records, ttl, answer.detail)
         except Exception:  # noqa: BLE001 - a field of a stranger's object may raise anything
             self._dropped += 1
             return None

@@ -10,16 +10,17 @@ import os
 import threading
 import weakref
 from collections.abc import Iterable, Iterator, Sequence
+from math import ceil
 from time import time
 from typing import TYPE_CHECKING, Any
 from urllib.parse import urlsplit
 
-from senderid_fast.cache.base import CachedAnswer
+from senderid_fast.cache.base import CachedAnswer, stale_of
 from senderid_fast.cache.behind import Behind
 from senderid_fast.cache.codec import Codec, key_of, keys_below, question_of
 from senderid_fast.cache.guard import Breaker
 from senderid_fast.errors import CacheError, InputError, MissingExtraError
-from senderid_fast.questions import Question
+from senderid_fast.questions import Question, Status
 
 if TYPE_CHECKING:
     import asyncio
@@ -34,6 +35,7 @@ SECONDS_TO_CONNECT = 1.0  # a handshake of TLS may take longer than a check wait
 SECONDS_TO_REPLY = 1.0
 SECONDS_TO_CLOSE = 5.0
 MOST_CONNECTIONS = 64
+LASTING = (Status.OK, Status.NODATA, Status.NXDOMAIN)  # what may be used when it is over
 
 
 def check_options(prefix: object, timeout: object, most_waiting: object) -> None:
@@ -59,6 +61,8 @@ class ValkeyCache:
     timeout  seconds that a check waits for the answers to some hundred questions; then DNS is
              asked. Above 0, at most 10.
     most_waiting  answers that may wait to be written; further ones are dropped
+    stale_seconds answers stay on the server until so long after their time to live ended, for
+                  engines that use them in place of errors (Settings.stale_seconds): 0 to 604,800
 
     Nothing is locked or tracked on the server: entries have an expiry, and what to do when its
     memory is full is its own setting (maxmemory-policy allkeys-lru suits). Who can write to the
@@ -75,11 +79,13 @@ class ValkeyCache:
         prefix: str = "senderid-fast:",
         timeout: float = 0.005,
         most_waiting: int = 20_000,
+        stale_seconds: float = 0,
     ) -> None:
         check_options(prefix, timeout, most_waiting)
         self._url, self._shown, self._address = check_url(url)
         self._prefix = prefix.encode("utf-8", "surrogateescape")
-        self._settings = url, prefix, float(timeout), most_waiting
+        self._stale_seconds = stale_of(stale_seconds)
+        self._settings = url, prefix, float(timeout), most_waiting, self._stale_seconds
         self.timeout = float(timeout)
         self._codec = Codec()
         self._behind = Behind(self._write, most_waiting)
@@ -120,7 +126,8 @@ class ValkeyCache:
     def get_many(
         self, questions: Sequence[Question], timeout: float = SECONDS_TO_REPLY
     ) -> dict[Question, CachedAnswer]:
-        """The answers that are there and not over, asked in one go. Raises CacheError.
+        """The answers that are there and not over for longer than ``stale_seconds``, asked in one
+        go. Raises CacheError.
 
         timeout  not looked at: an engine stops waiting, and the call ends with its sockets
         """
@@ -184,7 +191,7 @@ class ValkeyCache:
         for (question, _), value in zip(keys, values, strict=True):
             if value is not None:
                 cached = self._codec.decode(question.rrtype, value, now)
-                if cached is not None and cached.expires > now:
+                if cached is not None and cached.expires + self._stale_seconds > now:
                     found[question] = cached
         return found
 
@@ -193,7 +200,10 @@ class ValkeyCache:
         for keys in self._listed(self._prefix):
             questions = [question_of(key.removeprefix(self._prefix)) for key in keys]
             known = [question for question in questions if question is not None]
-            yield from self.get_many(known).items()
+            now = time()
+            for question, cached in self.get_many(known).items():
+                if cached.expires > now:
+                    yield question, cached
 
     def _listed(self, prefix: bytes) -> Iterator[list[bytes]]:
         """All keys of a prefix, some at a time, each once as far as the server says it once."""
@@ -223,6 +233,8 @@ class ValkeyCache:
         for question, cached in entries:
             key = key_of(question)
             left = int(cached.expires - now)
+            if cached.answer.status in LASTING:
+                left += ceil(self._stale_seconds)
             if key is None or left <= 0:
                 self._codec.dropped += key is None
                 continue
@@ -292,9 +304,17 @@ def _joined(replies: list[Any]) -> list[Any]:
     return [value for reply in replies for value in reply]
 
 
-def _again(url: str, prefix: str, timeout: float, most_waiting: int) -> ValkeyCache:
+def _again(
+    url: str, prefix: str, timeout: float, most_waiting: int, stale_seconds: float
+) -> ValkeyCache:
     """What a pickled cache becomes."""
-    return ValkeyCache(url, prefix=prefix, timeout=timeout, most_waiting=most_waiting)
+    return ValkeyCache(
+        url,
+        prefix=prefix,
+        timeout=timeout,
+        most_waiting=most_waiting,
+        stale_seconds=stale_seconds,
+    )
 
 
 def the_redis() -> Any:

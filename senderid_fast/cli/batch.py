@@ -18,6 +18,7 @@ from senderid_fast.cli.options import (
     add_answer_options,
     add_cache_option,
     add_limit_options,
+    add_stale_option,
     cache_of,
     limits_of,
     resolver_of,
@@ -103,6 +104,7 @@ def register(commands: Any) -> None:
     )
     add_cache_option(parser)
     add_limit_options(parser)
+    add_stale_option(parser)
     parser.set_defaults(run=run)
 
 
@@ -240,6 +242,7 @@ def _options_of(arguments: argparse.Namespace) -> JobOptions:
         trusted=_relays_of(arguments.trusted),
         helo_result=arguments.helo_result,
         counts=arguments.counts,
+        stale=arguments.stale > 0,
         explanations=arguments.explanations,
         workers=arguments.workers,
         batch_rows=BATCH_ROWS if arguments.batch_rows is None else arguments.batch_rows,
@@ -305,7 +308,8 @@ def _engine_of(
         receiver=arguments.receiver,
         policy_tables=not arguments.no_policy_tables,
         concurrency=arguments.concurrency,
-        cache=cache_of(arguments),
+        cache=cache_of(arguments, arguments.stale),
+        stale_seconds=arguments.stale,
     )
 
 

@@ -14,6 +14,7 @@ from senderid_fast.cli.options import (
     add_identity_options,
     add_limit_options,
     add_output_options,
+    add_stale_option,
     asked_of,
     call,
     engine_of,
@@ -79,6 +80,7 @@ def register(commands: Any) -> None:
     add_answer_options(parser)
     add_cache_option(parser)
     add_limit_options(parser)
+    add_stale_option(parser)
     add_output_options(parser)
     parser.set_defaults(run=run)
 
@@ -87,10 +89,10 @@ def run(arguments: argparse.Namespace) -> int:
     """Check, print, and return the exit status."""
     limits = limits_of(arguments)
     if arguments.connections is not None:
-        with engine_of(arguments, limits) as engine:
+        with engine_of(arguments, limits, arguments.stale) as engine:
             return _run_connections(arguments, engine)
     asked = asked_of(arguments)
-    with engine_of(arguments, limits) as engine:
+    with engine_of(arguments, limits, arguments.stale) as engine:
         verdicts: list[Verdict] = [call(engine, "check", each) for each in asked]
     final = verdicts[-1]
     if arguments.json:

@@ -27,6 +27,7 @@ __all__ = [
     "add_identity_options",
     "add_limit_options",
     "add_output_options",
+    "add_stale_option",
     "asked_of",
     "cache_of",
     "call",
@@ -45,6 +46,7 @@ OPTION_OF_FIELD = {
     "nameservers": "--server",
     "servers": "--server",
     "seconds": "--timeout",
+    "stale_seconds": "--stale",
     "lookups": "--lookups",
     "examples": "--examples",
     "publish": "--publish",
@@ -161,6 +163,18 @@ def add_limit_options(parser: argparse.ArgumentParser) -> None:
     )
 
 
+def add_stale_option(parser: argparse.ArgumentParser) -> None:
+    """--stale, for commands that make many checks."""
+    parser.add_argument(
+        "--stale",
+        metavar="S",
+        type=float,
+        default=0,
+        help="where DNS gives an error, use an answer whose time to live ended at most S seconds "
+        "ago, and say so (RFC 8767, which recommends 86400 to 259200; default: none is used)",
+    )
+
+
 def add_output_options(parser: argparse.ArgumentParser) -> None:
     """--json, --exit-code."""
     group = parser.add_argument_group("output")
@@ -236,23 +250,26 @@ def resolver_of(arguments: argparse.Namespace, *, bulk: bool = False) -> Resolve
     return SystemResolver(arguments.server)
 
 
-def cache_of(arguments: argparse.Namespace) -> Any:
+def cache_of(arguments: argparse.Namespace, stale: float = 0) -> Any:
     """The cache of --cache, or None. Raises a SenderIDError."""
     if arguments.cache is None:
         return None
     from senderid_fast.cache import open_cache
 
     try:
-        return open_cache(arguments.cache)
+        return open_cache(arguments.cache, stale_seconds=stale)
     except InputError as error:
+        if error.field == "stale_seconds":
+            raise
         raise InputError("--cache", error.problem) from None
 
 
-def engine_of(arguments: argparse.Namespace, limits: Limits) -> Engine:
+def engine_of(arguments: argparse.Namespace, limits: Limits, stale: float = 0) -> Engine:
     """An engine as the options want it, to be closed at the end. Raises a SenderIDError."""
     from senderid_fast import Engine
 
-    return Engine(resolver_of(arguments), limits=limits, cache=cache_of(arguments))
+    cache = cache_of(arguments, stale)
+    return Engine(resolver_of(arguments), limits=limits, cache=cache, stale_seconds=stale)
 
 
 def read_octets(name: str, option: str) -> bytes:

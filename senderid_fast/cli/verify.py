@@ -14,6 +14,7 @@ from senderid_fast.cli.options import (
     add_answer_options,
     add_cache_option,
     add_limit_options,
+    add_stale_option,
     engine_of,
     limits_of,
     octets_of,
@@ -113,6 +114,7 @@ def register(commands: Any) -> None:
     add_answer_options(parser)
     add_cache_option(parser)
     add_limit_options(parser)
+    add_stale_option(parser)
     group = parser.add_argument_group("output")
     group.add_argument("--json", action="store_true", help="a line of JSON for each message")
     group.add_argument(
@@ -165,7 +167,7 @@ def _reporter(arguments: argparse.Namespace) -> Reporter:
         for caution in policy.cautions():
             warn(f"{arguments.policy}: {caution}")
     return Reporter(
-        engine=engine_of(arguments, limits_of(arguments)),
+        engine=engine_of(arguments, limits_of(arguments), arguments.stale),
         receiver=Receiver(
             arguments.authserv_id,
             policy=policy,

@@ -89,6 +89,7 @@ def checker(engine: Engine, options: JobOptions) -> Check:
             headers=options.headers,
             helo_result=options.helo_result,
             counts=options.counts,
+            stale=options.stale,
             explanations=options.explanations,
             threads=options.threads,
         )

@@ -44,6 +44,7 @@ class JobOptions:
     trusted        mail: own relays, behind which the client is looked for
     helo_result    check HELO in its own right, for every row
     counts         add columns of lookups and void lookups
+    stale          add the columns that say whether stale answers took part (RFC 8767)
     explanations   add the column of explanations (RFC 7208 6.2)
     workers        threads that check; None: one for each core but one, which reads and writes
     batch_rows     rows of a block
@@ -62,6 +63,7 @@ class JobOptions:
     trusted: TrustedRelays | None = None
     helo_result: bool = False
     counts: bool = False
+    stale: bool = False
     explanations: bool = False
     workers: int | None = None
     batch_rows: int = BATCH_ROWS
@@ -163,6 +165,8 @@ class JobOptions:
             "trusted": None if self.trusted is None else repr(self.trusted),
             "helo_result": self.helo_result,
             "counts": self.counts,
+            "stale": self.stale,
+            "stale_seconds": settings.stale_seconds,
             "explanations": self.explanations,
             "answers_from": self.answers_from,
             "lookups": limits.lookups,

@@ -28,6 +28,7 @@ ALLOWED: dict[str, set[str]] = {
     | {"_core", "settings", "identities", "engine", "resolver", "receiver", "messages"},
     "resolver": WORDS | {"_core", "resolver", "lazily", "askers"},
     "cache": WORDS | {"cache", "_core", "lazily"},
+    "stale": WORDS | {"_core"},
     "tracing": WORDS | {"_core"},
     "messages": {"_core"},
     "rows": WORDS | {"_core", "rows", "receiver"},
@@ -35,7 +36,7 @@ ALLOWED: dict[str, set[str]] = {
     "flights": WORDS,
     "answersets": WORDS | {"_core", "lazily", "resolver", "settings"},
     "layout": WORDS | {"_core"},
-    "batch": WORDS | {"_core", "settings", "answersets", "layout"},
+    "batch": WORDS | {"_core", "settings", "answersets", "layout", "stale"},
     "comparing": WORDS | {"answersets", "engine", "jobs", "lazily", "settings"},
     "engine_base": WORDS
     | {
@@ -48,6 +49,7 @@ ALLOWED: dict[str, set[str]] = {
         "engine",
         "batch",
         "answersets",
+        "stale",
     },
     "asking": WORDS | {"_core", "askers", "batch", "engine_base", "flights"},
     "async_asking": WORDS | {"_core", "batch", "engine_base"},
