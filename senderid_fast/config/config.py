@@ -86,7 +86,7 @@ class Config:
             resolver=self.dns.resolver(),
             limits=self.limits,
             receiver=self.receiving.host_name,
-            cache=self.cache.open(),
+            cache=self.cache.open(self.engine.stale_seconds),
         )
 
     def cautions(self) -> tuple[str, ...]:

@@ -257,6 +257,12 @@ KEYS = (
         W,
         "questions of later terms that a check asks ahead, where the recursor is far; 0: none",
     ),
+    Key(
+        "engine",
+        "stale_seconds",
+        S,
+        "how long after its end an answer may stand in for an error (RFC 8767); 0: not at all",
+    ),
     Key("cache", "url", T, "lmdb:/PATH, valkey://HOST:PORT, valkeys:// (TLS), unix:///SOCKET; "
         '"": none'),
     Key("cache", "max_octets", W, "lmdb: size of the file"),

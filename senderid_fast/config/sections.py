@@ -254,6 +254,7 @@ class EngineSection:
     plain_for_pra: bool = True
     policy_tables: bool = True
     prefetch: int = 0
+    stale_seconds: float = 0
 
     def __post_init__(self) -> None:
         self.settings()
@@ -286,12 +287,15 @@ class CacheSection:
             most_waiting=self.most_waiting,
         )
 
-    def open(self) -> Any:
+    def open(self, stale_seconds: float) -> Any:
         """The cache, opened; None if there is none. Raises InputError, CacheError,
         MissingExtraError."""
         if not self.url:
             return None
-        options: dict[str, Any] = {"most_waiting": self.most_waiting}
+        options: dict[str, Any] = {
+            "most_waiting": self.most_waiting,
+            "stale_seconds": stale_seconds,
+        }
         if self.url.startswith("lmdb:"):
             options |= {"max_octets": self.max_octets}
         else:

@@ -10,8 +10,8 @@ from fuzz.target_checks import checks
 from fuzz.target_codec import codec
 from fuzz.target_headers import headers
 from fuzz.target_macros import macros
-from fuzz.target_policyd import policyd
 from fuzz.target_milter import milter
+from fuzz.target_policyd import policyd
 from fuzz.target_receiver import receiver
 from fuzz.target_tokenizer import tokenizer
 from fuzz.target_wire import wire
