@@ -74,7 +74,7 @@ class CacheTier:
         cache, reader = near
         now = time()
         try:
-            found = cache.read(lambda get: supply(reader, get, now))
+            self._hits += cache.read(lambda get: supply(reader, get, now))
         except (KeyboardInterrupt, SystemExit, GeneratorExit):
             raise
         except BaseException:  # noqa: BLE001 - a cache may raise anything
@@ -82,7 +82,6 @@ class CacheTier:
             self._breaker.failed()
         else:
             self._breaker.succeeded()
-            self._hits += found
 
     def missed(self, count: int) -> None:
         """Count what a near cache did not have, and what it could not be asked for."""
