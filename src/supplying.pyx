@@ -9,7 +9,7 @@ from libc.stdint cimport INT64_MIN, int64_t, uint8_t
 from senderid_fast._core.answerdata cimport AnswerData, answer_release
 from senderid_fast._core.answers cimport AnswerStore, store_find
 from senderid_fast._core.columns cimport Batch, Part
-from senderid_fast._core.packed cimport CacheReader
+from senderid_fast._core.cachereader cimport CacheReader
 from senderid_fast._core.waiting cimport QUESTION_ANSWERED, QUESTION_NEW, Wanted
 
 

@@ -10,7 +10,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from time import time
 from typing import TYPE_CHECKING, Any, cast
 
-from senderid_fast._core.packed import CacheReader
+from senderid_fast._core.cachereader import CacheReader
 from senderid_fast.cache.base import AnswerLeft, Cache, CachedAnswer, NearCache
 from senderid_fast.cache.codec import SKEW
 from senderid_fast.cache.guard import Breaker, Guard
@@ -18,6 +18,8 @@ from senderid_fast.questions import Answer, Question, Status
 
 if TYPE_CHECKING:
     from collections.abc import Callable
+
+    from senderid_fast._core.checks import Check
 
     # Takes what a cache has: (reader, get, now in seconds of Unix time) -> how many answers.
     Supply = Callable[[CacheReader, Callable[[bytes], Any], float], int]
@@ -82,6 +84,11 @@ class CacheTier:
             self._breaker.failed()
         else:
             self._breaker.succeeded()
+
+    def supply_check(self, check: Check, now: int) -> None:
+        """As supply(), for one check; now  nanoseconds of monotonic_ns()."""
+        self.supply(lambda reader, get, unix: check.supply(reader, get, unix, now))
+        self.missed(check.verdict is None)
 
     def missed(self, count: int) -> None:
         """Count what a near cache did not have, and what it could not be asked for."""

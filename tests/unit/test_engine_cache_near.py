@@ -13,7 +13,7 @@ from support.caches import Near, question
 from support.scripted import Scripted, policy, run_threads, zone_reply
 
 import senderid_fast as sf
-from senderid_fast._core.packed import CacheReader
+from senderid_fast._core.cachereader import CacheReader
 from senderid_fast.cache import LmdbCache
 from senderid_fast.cache.codec import key_of
 
