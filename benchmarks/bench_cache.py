@@ -170,7 +170,7 @@ class Silent:
 
 @pytest.fixture(scope="module", params=[("once", 50_000), ("zipf", 1_000_000)], ids=str)
 def load(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Any]:
-    """Rows over a zone of real shapes with 50,000 domains, what they give, and a cache that has all."""
+    """Rows over 50,000 domains of real shapes, what they give, and a cache that has all answers."""
     draw, count = request.param
     world = generate(50_000, count, draw)
     ips, helos, senders = zip(*world.connections, strict=True)

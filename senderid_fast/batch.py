@@ -19,8 +19,8 @@ from senderid_fast.questions import Answer, Question
 if TYPE_CHECKING:
     import pyarrow as pa
 
-    from senderid_fast._core.checks import Evaluator
     from senderid_fast._core.cachereader import CacheReader
+    from senderid_fast._core.checks import Evaluator
     from senderid_fast.cache.tier import CacheTier
 
 __all__ = ["Answers", "BatchJob", "BatchOptions", "BatchOutcome", "BatchRun"]
