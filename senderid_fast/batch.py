@@ -104,7 +104,7 @@ class BatchRun:
         return questions
 
     def _run_near(self, tier: CacheTier) -> None:
-        """Some rows at a time: what they need is still in the processor's cache when they run again."""
+        """Some rows at a time, so that what they need is still at hand when they run again."""
         while True:
             self._run_parts(NEAR_ROWS)
             before = self._core.open

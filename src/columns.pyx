@@ -40,8 +40,8 @@ from senderid_fast._core.preparing cimport (
 )
 from senderid_fast._core.verdict cimport KIND_HELO, KIND_MAIL_FROM, KIND_PRA
 from senderid_fast._core.waiting cimport (
-    NO_MEMORY, NO_QUESTION, QUESTION_ANSWERED, QUESTION_NEW, QUESTION_OPEN, QUESTION_OVER, Item, Wanted,
-    questions_add, questions_free,
+    NO_MEMORY, NO_QUESTION, QUESTION_ANSWERED, QUESTION_LENT, QUESTION_NEW, QUESTION_OPEN, QUESTION_OVER, Item, Wanted,
+    questions_add, questions_again, questions_free,
 )
 
 from senderid_fast.errors import InputError
@@ -305,6 +305,8 @@ cdef class Batch:
         cdef int number = questions_add(&part.questions, &row.check.question)
         if number == NO_MEMORY:
             no_memory()
+        if number >= 0 and part.questions.wanted[number].state == QUESTION_LENT:
+            questions_again(&part.questions, number)
         if self.expiring or row.item.spent >= self.limit or (
                 number >= 0 and part.questions.wanted[number].state >= QUESTION_ANSWERED):
             # (Answered, and yet not there: the memory for it could not be had.)

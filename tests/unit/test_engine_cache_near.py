@@ -233,3 +233,26 @@ def test_a_head_without_room_for_the_crc_is_none(head: int) -> None:
     with pytest.raises(AssertionError):
         cache.get_many([], 0)
     assert run("check", dns, cache=cache)[0] == "pass"  # it is asked as any other is, and fails
+
+
+@pytest.mark.parametrize("threads", [1, 3])
+def test_a_store_that_loses_answers_does_not_lose_rows(threads: int) -> None:
+    """The batch needs many times what the store can hold; what that drops is read once more."""
+    count = 13_000
+    zone = {
+        f"d{n}.example": [{"TXT": f"v=spf1 a:h{n % 4_000}.example ip4:192.0.2.{n % 200} -all"}]
+        for n in range(count)
+    } | {f"h{n}.example": [{"A": "203.0.113.9"}] for n in range(4_000)}
+    cache = Near()
+    sf.Engine(sf.ZoneResolver(zone), cache=cache).fetch(f"d{n}.example" for n in range(count))
+    dns = silent()
+    engine = sf.Engine(dns, cache=cache, store_octets=1 << 16)
+    senders = [f"u@d{n}.example" for n in range(count)]
+    ips = [f"192.0.2.{(n + (n % 3 == 0)) % 200}" for n in range(count)]
+    table = engine.check_batch(pa.record_batch({"ip": ips, "mail_from": senders}), threads=threads)
+    expected = ["fail" if n % 3 == 0 else "pass" for n in range(count)]
+    assert table["spf_result"].to_pylist() == expected
+    counts = engine.statistics()
+    assert counts["evicted"] > 0
+    assert (dns.questions, counts["asked"], counts["cache_misses"]) == ([], 0, 0)
+    assert counts["cache_hits"] > 17_000
