@@ -18,6 +18,8 @@ import pyarrow as pa
 import pytest
 
 import senderid_fast as sf
+from benchmarks.peers.zone import generate, mapping
+from senderid_fast._core import packed
 from senderid_fast.cache import CachedAnswer, LmdbCache, ValkeyCache
 from senderid_fast.cache.codec import Codec
 
@@ -36,6 +38,8 @@ FIRST = f"""
 import sys, time
 import pyarrow as pa
 import senderid_fast as sf
+from benchmarks.peers.zone import generate, mapping
+from senderid_fast._core import packed
 from senderid_fast.cache import LmdbCache
 
 class Silent:
@@ -104,6 +108,15 @@ def test_decode(benchmark: Any) -> None:
     assert benchmark(codec.decode, sf.RRType.TXT, octets, time.time()).answer == ANSWER
 
 
+def test_decode_into_the_core(benchmark: Any) -> None:
+    """As test_decode, a thousand times, and with the record parsed as a check needs it."""
+    octets = Codec().encode(sf.RRType.TXT, CachedAnswer(ANSWER, time.time()))
+    assert octets is not None
+    assert packed.read(octets, QUESTIONS[0], time.time())[2] == packed.form(QUESTIONS[0], ANSWER)
+    assert benchmark(packed.rehearse, octets, QUESTIONS[0], 1_000) == 1_000
+    benchmark.extra_info["answers"] = 1_000
+
+
 def test_a_new_engine_checks_singly(benchmark: Any, cache: Any) -> None:
     warmed(cache)
 
@@ -146,3 +159,58 @@ def test_a_new_process(benchmark: Any, tmp_path: Path, way: str) -> None:
     benchmark.extra_info["opening"] = opening
     benchmark.extra_info["checks per second"] = round(DOMAINS / checking)
     cache.close()
+
+
+class Silent:
+    """The resolver of engines whose answers are all in their cache."""
+
+    def resolve(self, question: sf.Question, timeout: float) -> sf.Answer:
+        raise AssertionError(question)
+
+
+@pytest.fixture(scope="module", params=[("once", 50_000), ("zipf", 1_000_000)], ids=str)
+def load(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Any]:
+    """Rows over 50,000 domains of real shapes, what they give, and a cache that has all answers."""
+    draw, count = request.param
+    world = generate(50_000, count, draw)
+    ips, helos, senders = zip(*world.connections, strict=True)
+    rows = pa.table({"ip": ips, "helo": helos, "mail_from": senders})
+    cache = LmdbCache(tmp_path_factory.mktemp("load") / "cache", most_waiting=1_000_000)
+    resolver = sf.ZoneResolver(mapping(world.resources), ttl=86_400)
+    known = sf.Engine(resolver, cache=cache, store_octets=1 << 30)
+    expected = known.check_batch(rows)["spf_result"]
+    assert cache.flush(300)
+    yield rows, expected, cache
+    cache.close()
+
+
+def test_the_first_checks_of_a_new_engine_as_a_batch(benchmark: Any, load: Any) -> None:
+    rows, expected, cache = load
+
+    def fresh() -> tuple[tuple[sf.Engine], dict[str, Any]]:
+        return (sf.Engine(Silent(), cache=cache, store_octets=1 << 30),), {}
+
+    def check(engine: sf.Engine) -> Any:
+        return engine.check_batch(rows, threads=1)["spf_result"]
+
+    found = benchmark.pedantic(check, setup=fresh, rounds=5)
+    assert found.equals(expected)
+    benchmark.extra_info["checks"] = rows.num_rows
+
+
+def test_the_first_checks_of_a_new_engine_singly(benchmark: Any, load: Any) -> None:
+    rows, expected, cache = load
+    if rows.num_rows > 50_000:
+        pytest.skip("one after the other, 50,000 say as much")
+    arguments = list(
+        zip(*(rows[name].to_pylist() for name in ("ip", "mail_from", "helo")), strict=True)
+    )
+
+    def fresh() -> tuple[tuple[sf.Engine], dict[str, Any]]:
+        return (sf.Engine(Silent(), cache=cache, store_octets=1 << 30),), {}
+
+    def check(engine: sf.Engine) -> list[str]:
+        return [engine.check_mail_from(*each).result for each in arguments]
+
+    assert benchmark.pedantic(check, setup=fresh, rounds=5) == expected.to_pylist()
+    benchmark.extra_info["checks"] = rows.num_rows

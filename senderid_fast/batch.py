@@ -20,14 +20,16 @@ from senderid_fast.stale import Stale
 if TYPE_CHECKING:
     import pyarrow as pa
 
+    from senderid_fast._core.cachereader import CacheReader
     from senderid_fast._core.checks import Evaluator
-    from senderid_fast._core.packed import CacheReader
     from senderid_fast.cache.tier import CacheTier
 
 __all__ = ["Answers", "BatchJob", "BatchOptions", "BatchOutcome", "BatchRun"]
 
 LEAST_ROWS = 4_096  # of a thread: fewer are not worth one
 ALWAYS = -(1 << 63)  # a time at which every answer is still good
+ALL_ROWS = (1 << 63) - 1
+NEAR_ROWS = 1_024  # of a part whose turn comes together, where a near cache answers
 
 
 class BatchOutcome(NamedTuple):
@@ -95,29 +97,36 @@ class BatchRun:
 
         tier  a near cache that is asked first, round by round as long as it has something
         """
-        self._run_parts()
-        while tier is not None and self._core.waiting:
-            before = self._core.open
-            tier.supply(self._supply)
-            # Not what supply() gives: that is nothing where a cache fails at its last answer.
-            if self._core.open == before:
-                break
+        if tier is None:
             self._run_parts()
+        else:
+            self._run_near(tier)
         questions = tuple(self._core.questions())
         if tier is not None:
             tier.missed(len(questions))
         return questions
 
-    def _run_parts(self) -> None:
+    def _run_near(self, tier: CacheTier) -> None:
+        """Some rows at a time, so that what they need is still at hand when they run again."""
+        while True:
+            self._run_parts(NEAR_ROWS)
+            before = self._core.open
+            if self._core.waiting:
+                tier.supply(self._supply)
+            # Not what supply() gives: that is nothing where a cache fails at its last answer.
+            if self._core.open == before and self._core.begun:
+                return
+
+    def _run_parts(self, rows: int = ALL_ROWS) -> None:
         others = range(1, self._core.part_count)
         if others:
             with ThreadPoolExecutor(len(others), "senderid-fast batch") as pool:
-                running = [pool.submit(self._core.run, number) for number in others]
-                self._core.run(0)
+                running = [pool.submit(self._core.run, number, rows) for number in others]
+                self._core.run(0, rows)
                 for each in running:
                     each.result()
         else:
-            self._core.run(0)
+            self._core.run(0, rows)
 
     def _supply(self, reader: CacheReader, get: Callable[[bytes], Any], unix: float) -> int:
         from senderid_fast._core.supplying import supply_batch

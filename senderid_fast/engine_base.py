@@ -357,12 +357,10 @@ class EngineBase(ABC):
 
     def _supply(self, check: Check) -> None:
         """Have the check take what a near cache has, as long as that has its next answer."""
-        tier = self._tier
-        if tier is not None and tier.is_near and check.verdict is None:
+        if self._tier is not None and self._tier.is_near and check.verdict is None:
             now = monotonic_ns()
             self._evaluator.epoch = time_ns() - now
-            tier.supply(lambda reader, get, unix: check.supply(reader, get, unix, now))
-            tier.missed(check.verdict is None)
+            self._tier.supply_check(check, now)
 
     def _keep(self, question: Question, answer: Answer | None) -> None:
         """Keep an answer that no check waits for."""

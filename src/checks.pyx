@@ -22,7 +22,7 @@ from senderid_fast._core.identities cimport (
     identity_of_helo, identity_of_mail_from, identity_of_none, identity_of_pra, identity_of_sender,
 )
 from senderid_fast._core.macros cimport EXPLANATION_MAX
-from senderid_fast._core.packed cimport CacheReader
+from senderid_fast._core.cachereader cimport CacheReader
 from senderid_fast._core.policies cimport evaluate
 from senderid_fast._core.preparing cimport check_expire, check_identify, check_refuse, check_set_up
 from senderid_fast._core.pra cimport Pra, pra_of, section_of

@@ -10,7 +10,7 @@ is put on the waiting list of its part with its question, and runs again, from t
 have come. What the rows give does not depend on how the batch was cut.
 """
 
-from libc.stdint cimport int8_t, int64_t, uint8_t, uint32_t
+from libc.stdint cimport INT64_MAX, int8_t, int64_t, uint8_t, uint32_t
 from libc.stdlib cimport calloc, free, realloc
 from libc.string cimport memcpy
 
@@ -40,8 +40,8 @@ from senderid_fast._core.preparing cimport (
 )
 from senderid_fast._core.verdict cimport KIND_HELO, KIND_MAIL_FROM, KIND_PRA
 from senderid_fast._core.waiting cimport (
-    NO_MEMORY, NO_QUESTION, QUESTION_ANSWERED, QUESTION_NEW, QUESTION_OPEN, QUESTION_OVER, Item, Wanted,
-    questions_add, questions_free,
+    NO_MEMORY, NO_QUESTION, QUESTION_ANSWERED, QUESTION_LENT, QUESTION_NEW, QUESTION_OPEN, QUESTION_OVER, Item, Wanted,
+    questions_add, questions_again, questions_free,
 )
 
 from senderid_fast.errors import InputError
@@ -100,7 +100,7 @@ cdef class Batch:
         for i in range(self.part_count):
             part = &self.parts[i]
             part.number = i
-            part.first = i * each
+            part.first = part.reached = i * each
             part.last = min(part.first + each, self.rows)
             part.in_order = True
             for j in range(BLOCK_ROWS):
@@ -120,15 +120,23 @@ cdef class Batch:
                     free(self.parts[i].arenas[j][k].octets)
         free(self.parts)
 
-    def run(self, int number):
-        """Check the rows of one part; after the first time, those that wait."""
+    def run(self, int number, int64_t most=INT64_MAX):
+        """Check the rows of one part: those that wait, if there are any, and so many of those whose turn
+        has not come."""
         if not 0 <= number < self.part_count:
             raise IndexError(number)
         with nogil:
-            if self.parts[number].begun:
-                self.run_again(&self.parts[number])
-            else:
-                self.run_first(&self.parts[number])
+            self.run_again(&self.parts[number])
+            self.run_first(&self.parts[number], most)
+
+    @property
+    def begun(self):
+        """Whether the turn of every row has come."""
+        cdef int i
+        for i in range(self.part_count):
+            if self.parts[i].reached < self.parts[i].last:
+                return False
+        return True
 
     @property
     def waiting(self):
@@ -210,11 +218,12 @@ cdef class Batch:
 
     # --- the kernel ------------------------------------------------------------------------------
 
-    cdef int run_first(self, Part *part) except -1 nogil:
-        cdef int64_t first = part.first
+    cdef int run_first(self, Part *part, int64_t most) except -1 nogil:
+        cdef int64_t first = part.reached
+        cdef int64_t last = part.last if part.last - first < most else first + most
         cdef int count, i
-        while first < part.last:
-            count = <int>min(part.last - first, <int64_t>BLOCK_ROWS)
+        while first < last:
+            count = <int>min(last - first, <int64_t>BLOCK_ROWS)
             for i in range(count):
                 part.rows[i].loaded = False
             # MAIL FROM comes first: what it gave may be that of HELO as well.
@@ -222,7 +231,7 @@ cdef class Batch:
             self.run_kind(part, KIND_HELO, first, count)
             self.run_kind(part, KIND_PRA, first, count)
             first += count
-        part.begun = True
+            part.reached = first
         return 0
 
     cdef int run_kind(self, Part *part, int kind, int64_t first, int count) except -1 nogil:
@@ -239,21 +248,29 @@ cdef class Batch:
     cdef int run_again(self, Part *part) except -1 nogil:
         # The list is written anew where it was read: each check that is read puts back one at most.
         cdef int64_t at = 0, total = part.waiting_count
-        cdef int count, i
+        cdef int count, state
+        cdef Item *item
         cdef Wanted *wanted
         part.waiting_count = 0
         if total:
             part.in_order = False
         while at < total:
-            count = <int>min(total - at, <int64_t>BLOCK_ROWS)
-            for i in range(count):
-                part.rows[i].loaded = False
-                part.rows[i].item = part.waiting[at + i]
-                if part.rows[i].item.question >= 0:
-                    wanted = &part.questions.wanted[part.rows[i].item.question]
-                    if wanted.state >= QUESTION_ANSWERED:
-                        part.rows[i].item.spent += wanted.took
-            at += count
+            count = 0
+            while at < total and count < BLOCK_ROWS:
+                item = &part.waiting[at]
+                at += 1
+                if item.question >= 0:
+                    wanted = &part.questions.wanted[item.question]
+                    state = wanted.state
+                    if state < QUESTION_ANSWERED and not self.expiring:
+                        part.waiting[part.waiting_count] = item[0]
+                        part.waiting_count += 1
+                        continue
+                    if state >= QUESTION_ANSWERED:
+                        item.spent += wanted.took
+                part.rows[count].loaded = False
+                part.rows[count].item = item[0]
+                count += 1
             self.run_block(part, count)
         return 0
 
@@ -288,6 +305,8 @@ cdef class Batch:
         cdef int number = questions_add(&part.questions, &row.check.question)
         if number == NO_MEMORY:
             no_memory()
+        if number >= 0 and part.questions.wanted[number].state == QUESTION_LENT:
+            questions_again(&part.questions, number)
         if self.expiring or row.item.spent >= self.limit or (
                 number >= 0 and part.questions.wanted[number].state >= QUESTION_ANSWERED):
             # (Answered, and yet not there: the memory for it could not be had.)

@@ -1,18 +1,14 @@
 """Answers as octets in a shared cache, in compiled form: a key is written, a value is read.
 
-What may live here: the reader of the form that cache/codec.py defines, and CacheReader, which asks a
-cache that lies in memory. No opening, no clock, no waiting.
+What may live here: the reader of the form that cache/codec.py defines. Nothing is asked here.
 
 Octets come from strangers. What is read here means what codec.py would have read, for a test compares
 them; whatever this module is not sure of is left to that, which also counts what is dropped. Not read
 here though they may be good: names and words that are not ASCII, and more than RECORDS_READ records.
 """
 
-from cpython.bytes cimport PyBytes_AS_STRING, PyBytes_FromStringAndSize, PyBytes_GET_SIZE
 from libc.stdint cimport int64_t, uint8_t, uint32_t, uint64_t
 from libc.string cimport memcmp, memcpy
-
-from zlib import crc32
 
 from senderid_fast._core.answerblocks cimport (
     block_of_addresses, block_of_names, block_of_nothing, block_of_texts, block_payload, block_sort,
@@ -25,7 +21,7 @@ from senderid_fast._core.answerdata cimport (
 from senderid_fast._core.cidr cimport ip4_parse, ip6_parse, u128
 from senderid_fast._core.names cimport NAME_MAX, sf_is_ascii
 
-from senderid_fast.questions import Question, RRType, Status
+from senderid_fast.questions import Status
 
 cdef tuple STATUSES = tuple(Status)
 
@@ -37,12 +33,9 @@ cdef enum:
     DETAIL_MOST = 4096
     DETAIL_KEPT = 500         # as answer_compile keeps it
     TTL_MOST = 604800
-    SKEW = 60
-    CRC_SIZE = 4
 
 # Integers up to this are themselves as floating-point numbers, as codec.py compares them.
 cdef uint64_t MILLISECONDS_MOST = <uint64_t>1 << 53
-cdef int64_t SECOND = 1000000000
 
 
 # --- msgpack -------------------------------------------------------------------------------------
@@ -263,117 +256,7 @@ cdef int key_write(const uint8_t *name, int length, int rrtype, uint8_t *out) no
     return n + 2
 
 
-# --- a cache -------------------------------------------------------------------------------------
-
-cdef class CacheReader:
-    """Takes answers to questions from a cache that lies in memory, for the checks of one engine.
-
-    head         octets before each value in the cache: the first four are the CRC 32 of the key and of
-                 all that follows them. 0: there are none
-    max_ttl      seconds from when an answer came
-    failure_ttl  the same for an error of DNS
-    decode       function (question, key, octets, now) -> questions.Answer, or None: what is made of
-                 octets that are not read here; ttl is what is left of it
-    """
-
-    def __init__(self, Py_ssize_t head, double max_ttl, double failure_ttl, decode not None):
-        if head and head < CRC_SIZE:
-            raise ValueError("head: there is no room for the CRC")
-        self.head = head
-        self.max_ttl = max_ttl
-        self.failure_ttl = failure_ttl
-        self.decode = decode
-
-    cdef int take(self, object get, const uint8_t *name, int length, int rrtype, double unix, int64_t now,
-                  AnswerData **first, AnswerData **second) except -1:
-        """Whether the cache has an answer. If so it is in first, and once more in second unless that is
-        NULL; the references belong to the caller.
-
-        get   function: the octets of a key (bytes), or None
-        unix  seconds of Unix time; now  nanoseconds, on the clock of the store
-        """
-        cdef uint8_t[KEY_BUFFER] key_octets
-        cdef Packed packed
-        cdef double left
-        cdef int64_t expires
-        cdef bytes key, raw
-        cdef bint is_sure
-        key = PyBytes_FromStringAndSize(<char *>key_octets, key_write(name, length, rrtype, key_octets))
-        found = get(key)
-        if found is None:
-            return 0
-        if type(found) is bytes:
-            raw = found
-            if self.is_sound(key, raw) and packed_read(
-                    <const uint8_t *>PyBytes_AS_STRING(raw) + self.head, PyBytes_GET_SIZE(raw) - self.head, rrtype,
-                    &packed) and packed.milliseconds <= (unix + SKEW) * 1000.0:
-                left = left_of(&packed, self.failure_ttl if packed.status > STATUS_NXDOMAIN else self.max_ttl,
-                               unix)
-                if left < 0:
-                    return 0
-                expires = self.expiry(<int64_t>left, packed.status, now)
-                first[0] = packed_compile(&packed, name, length, rrtype, expires, &is_sure)
-                if first[0] != NULL and second != NULL:
-                    second[0] = packed_compile(&packed, name, length, rrtype, expires, &is_sure)
-                    if second[0] == NULL:
-                        answer_release(first[0])
-                        first[0] = NULL
-                if first[0] != NULL:
-                    return 1
-                if is_sure:
-                    raise MemoryError
-        question = Question((<const char *>name)[:length].decode("latin-1"), RRType(rrtype))
-        answer = self.decode(question, key, found, unix)
-        if answer is None:
-            return 0
-        first[0] = self.compiled(question, answer, now)
-        if second != NULL:
-            try:
-                second[0] = self.compiled(question, answer, now)
-            except BaseException:
-                answer_release(first[0])
-                raise
-        return 1
-
-    cdef AnswerData *compiled(self, question, answer, int64_t now) except NULL:
-        cdef AnswerData *data = answer_compile(question, answer, 0)
-        data.expires = self.expiry(answer.ttl, data.status, now)
-        return data
-
-    cdef bint is_sound(self, bytes key, bytes raw) except -1:
-        """Whether the CRC before a value is that of the rest and of the key it stands under."""
-        cdef Py_ssize_t key_length = PyBytes_GET_SIZE(key), length = PyBytes_GET_SIZE(raw) - CRC_SIZE
-        cdef const uint8_t *at = <const uint8_t *>PyBytes_AS_STRING(raw)
-        cdef bytes all_of_it
-        cdef uint32_t value
-        if self.head == 0:
-            return True
-        if PyBytes_GET_SIZE(raw) < self.head:
-            return False
-        all_of_it = PyBytes_FromStringAndSize(NULL, key_length + length)
-        memcpy(PyBytes_AS_STRING(all_of_it), PyBytes_AS_STRING(key), key_length)
-        memcpy(PyBytes_AS_STRING(all_of_it) + key_length, at + CRC_SIZE, length)
-        value = crc32(all_of_it)
-        return value == (<uint32_t>at[0] << 24 | <uint32_t>at[1] << 16 | <uint32_t>at[2] << 8 | at[3])
-
-    cdef int64_t expiry(self, int64_t ttl, int status, int64_t now) noexcept:
-        if status > STATUS_NXDOMAIN and ttl > self.failure_ttl:
-            return now + <int64_t>(self.failure_ttl * SECOND)
-        return now + ttl * SECOND
-
-
-cdef inline double left_of(const Packed *packed, double most, double unix) noexcept nogil:
-    """The seconds for which an answer may still be used; below 0: it is over. As codec.py and CacheTier
-    have it."""
-    cdef double fetched_at = <double>packed.milliseconds / 1000.0
-    cdef double left = fetched_at + min(<double>packed.ttl, most) - unix
-    if fetched_at + packed.ttl <= unix or not 0 < left <= most + SKEW:
-        return -1
-    # No more than it had, where this clock is behind the one of the machine that asked.
-    return min(left, most)
-
-
-# --- for tests -----------------------------------------------------------------------------------
+# --- for tests and benchmarks --------------------------------------------------------------------
 
 cdef tuple form_of(const AnswerData *answer):
     """All that an answer says, as Python has it."""
@@ -426,3 +309,25 @@ def form(question not None, answer not None):
         return form_of(data)
     finally:
         answer_release(data)
+
+
+def rehearse(bytes octets not None, question not None, int count):
+    """Read a value and compile its answer so many times, for benchmarks of the reader alone. How many
+    answers came of it."""
+    cdef bytes name = question.name.encode("latin-1")
+    cdef const uint8_t *name_at = <const uint8_t *>name
+    cdef const uint8_t *at = <const uint8_t *>octets
+    cdef int rrtype = question.rrtype, length = <int>len(name), done = 0
+    cdef size_t size = len(octets)
+    cdef Packed packed
+    cdef AnswerData *answer
+    cdef bint is_sure
+    if not 0 < len(name) <= NAME_MAX:
+        raise ValueError("question: is of no name")
+    with nogil:
+        for _ in range(count):
+            if packed_read(at, size, rrtype, &packed):
+                answer = packed_compile(&packed, name_at, length, rrtype, 0, &is_sure)
+                done += answer != NULL
+                answer_release(answer)
+    return done

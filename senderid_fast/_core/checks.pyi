@@ -3,7 +3,7 @@ from ipaddress import IPv4Address, IPv6Address
 from typing import Any, final
 
 from senderid_fast._core.answers import AnswerStore
-from senderid_fast._core.packed import CacheReader
+from senderid_fast._core.cachereader import CacheReader
 from senderid_fast._core.verdict import Verdict
 from senderid_fast.questions import Answer, Question
 

@@ -38,8 +38,8 @@ ctypedef struct Row:
 ctypedef struct Part:
     int64_t first
     int64_t last
+    int64_t reached           # the first whose turn has not come
     int number
-    bint begun
     bint in_order             # every row was decided when its turn came
     Item *waiting
     int64_t waiting_count
@@ -73,7 +73,7 @@ cdef class Batch:
     cdef bint explanations
     cdef Octets pra_headers        # positions of pra.HEADERS
     cdef Octets pra_failures       # positions of results.PraFailure
-    cdef int run_first(self, Part *part) except -1 nogil
+    cdef int run_first(self, Part *part, int64_t most) except -1 nogil
     cdef int run_kind(self, Part *part, int kind, int64_t first, int count) except -1 nogil
     cdef int run_again(self, Part *part) except -1 nogil
     cdef int run_block(self, Part *part, int count) except -1 nogil

@@ -6,6 +6,7 @@ from senderid_fast._core.answerdata cimport AnswerData
 cdef enum:
     KEY_BUFFER = 256          # room for the key of any question
     RECORDS_READ = 32         # of one answer; more are left to codec.py
+    SKEW = 60                 # seconds that the clocks of machines may differ
 
 # A record, or a name: octets of the value.
 ctypedef struct Span:
@@ -26,14 +27,3 @@ cdef int key_write(const uint8_t *name, int length, int rrtype, uint8_t *out) no
 cdef bint packed_read(const uint8_t *octets, size_t length, int rrtype, Packed *packed) noexcept nogil
 cdef AnswerData *packed_compile(Packed *packed, const uint8_t *name, int length, int rrtype, int64_t expires,
                                 bint *is_sure) noexcept nogil
-
-cdef class CacheReader:
-    cdef Py_ssize_t head
-    cdef double max_ttl
-    cdef double failure_ttl
-    cdef object decode
-    cdef int take(self, object get, const uint8_t *name, int length, int rrtype, double unix, int64_t now,
-                  AnswerData **first, AnswerData **second) except -1
-    cdef AnswerData *compiled(self, question, answer, int64_t now) except NULL
-    cdef bint is_sound(self, bytes key, bytes raw) except -1
-    cdef int64_t expiry(self, int64_t ttl, int status, int64_t now) noexcept

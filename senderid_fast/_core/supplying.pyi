@@ -2,8 +2,8 @@ from collections.abc import Callable
 from typing import Any
 
 from senderid_fast._core.answers import AnswerStore
+from senderid_fast._core.cachereader import CacheReader
 from senderid_fast._core.columns import Batch
-from senderid_fast._core.packed import CacheReader
 
 def supply_batch(
     batch: Batch,

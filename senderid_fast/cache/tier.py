@@ -10,7 +10,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from time import time
 from typing import TYPE_CHECKING, Any, cast
 
-from senderid_fast._core.packed import CacheReader
+from senderid_fast._core.cachereader import CacheReader
 from senderid_fast.cache.base import AnswerLeft, Cache, CachedAnswer, NearCache
 from senderid_fast.cache.codec import SKEW
 from senderid_fast.cache.guard import Breaker, Guard
@@ -19,6 +19,7 @@ from senderid_fast.questions import Answer, Question, Status
 if TYPE_CHECKING:
     from collections.abc import Callable
 
+    from senderid_fast._core.checks import Check
     from senderid_fast.stale import Stale
 
     # Takes what a cache has: (reader, get, now in seconds of Unix time) -> how many answers.
@@ -82,7 +83,7 @@ class CacheTier:
         cache, reader = near
         now = time()
         try:
-            found = cache.read(lambda get: supply(reader, get, now))
+            self._hits += cache.read(lambda get: supply(reader, get, now))
         except (KeyboardInterrupt, SystemExit, GeneratorExit):
             raise
         except BaseException:  # noqa: BLE001 - a cache may raise anything
@@ -90,7 +91,11 @@ class CacheTier:
             self._breaker.failed()
         else:
             self._breaker.succeeded()
-            self._hits += found
+
+    def supply_check(self, check: Check, now: int) -> None:
+        """As supply(), for one check; now  nanoseconds of monotonic_ns()."""
+        self.supply(lambda reader, get, unix: check.supply(reader, get, unix, now))
+        self.missed(check.verdict is None)
 
     def missed(self, count: int) -> None:
         """Count what a near cache did not have, and what it could not be asked for."""
@@ -207,7 +212,8 @@ class CacheTier:
         status = Status(status)
         most = self._failure_ttl if status.is_error else self._max_ttl
         left = cached.fetched_at + min(ttl, most) - now
-        if not 0 < left <= most + SKEW:
+        # One without a time to live is never taken, however far the clocks are apart.
+        if ttl <= 0 or not 0 < left <= most + SKEW:
             return None
         # No more than it had, where this clock is behind the one of the machine that asked.
         return AnswerLeft(status, records, int(min(left, most)), detail)

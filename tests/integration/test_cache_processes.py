@@ -24,8 +24,8 @@ SECONDS = float(os.environ.get("SENDERID_FAST_CACHE_SECONDS", "20"))
 PROCESSES = 8
 MAX_OCTETS = 2 << 20
 
-# Every name has one right answer, which can be worked out from the name. All answers of a process
-# are checked; a wrong one ends it with the status 3.
+# Every name has one right answer, and one right verdict, which can be worked out from the name. All
+# answers and verdicts of a process are checked; a wrong one ends it with the status 3.
 WORKER = """
 import hashlib, json, os, random, select, sys, time
 import senderid_fast as sf
@@ -35,10 +35,18 @@ def answer(name):
     digest = hashlib.sha256(name.encode()).digest()
     return sf.Answer(sf.Status.OK, (digest * (digest[0] * 3 + 1), name.encode()), 600)
 
+def address(name):
+    return "10." + ".".join(map(str, hashlib.sha256(name.encode()).digest()[:3]))
+
+class Right:
+    def resolve(self, question, timeout):
+        record = f"v=spf1 ip4:{address(question.name)} -all".encode()
+        return sf.Answer(sf.Status.OK, (record,), 600)
+
 cache = LmdbCache(sys.argv[1], max_octets=int(sys.argv[2]))
 choose = random.Random(int(sys.argv[3]))
 print("ready", flush=True)
-counts = {"found": 0, "missing": 0, "rounds": 0}
+counts = {"found": 0, "missing": 0, "rounds": 0, "hits": 0, "asked": 0}
 while not select.select([sys.stdin], [], [], 0)[0]:
     names = [f"d{int(choose.paretovariate(0.3)) % 6000}.example" for _ in range(50)]
     asked = [sf.Question(name, sf.RRType.TXT) for name in dict.fromkeys(names)]
@@ -50,6 +58,16 @@ while not select.select([sys.stdin], [], [], 0)[0]:
     now = time.time()
     missing = [question for question in asked if question not in found]
     cache.put_many((question, CachedAnswer(answer(question.name), now)) for question in missing)
+    engine = sf.Engine(Right(), cache=cache)  # knows nothing: the core reads the cache
+    for name in names[:10]:
+        name = "policy." + name
+        verdict = engine.check_host(address(name), name)
+        other = engine.check_host("192.0.2.1", name)
+        if (verdict.result, other.result) != ("pass", "fail"):
+            print(verdict, other, file=sys.stderr)
+            os._exit(3)
+    counts["hits"] += engine.statistics()["cache_hits"]
+    counts["asked"] += engine.statistics()["asked"]
     if choose.random() < 0.02:
         cache.purge(choose.choice(asked).name)
     if choose.random() < 0.01:
@@ -132,7 +150,8 @@ def test_processes_that_are_killed_while_they_read_and_write(tmp_path: Path) -> 
     assert killed >= SECONDS / 2
     assert (tmp_path / "errors").read_bytes() == b""
     assert totals["flushed"] == PROCESSES
-    assert min(totals["found"], totals["missing"], totals["evicted"]) > 0
+    names = ("found", "missing", "evicted", "hits", "asked")
+    assert min(totals[name] for name in names) > 0, totals
     assert totals["dropped"] == totals["write_failures"] == totals["moved_aside"] == 0
     assert lmdb.verify.verify(str(folder)) == []
     cache = LmdbCache(folder, max_octets=MAX_OCTETS)

@@ -105,7 +105,7 @@ def test_keys_are_those_of_the_codec(question: sf.Question) -> None:
     ANSWERS,
     st.sampled_from([0, 0.5, 5, 100.5]),
     st.sampled_from([0, 60, 1_000.5, 604_800]),
-    st.sampled_from([-61, -59, -5, 0, 1, 59, 61, 900, 10_000]),
+    st.sampled_from([-59, -5, 0, 1, 59, 61, 900, 10_000]),
     st.sampled_from([4, 0]),
 )
 def test_an_engine_takes_the_same_for_the_same_time(
