@@ -23,6 +23,8 @@ class RRType(IntEnum):
     TXT = 16
     AAAA = 28
 
+    __hash__ = int.__hash__  # that of Enum is written in Python, and questions are keys
+
     def __str__(self) -> str:
         return self.name
 

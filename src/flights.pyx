@@ -86,20 +86,67 @@ cdef class Flights:
         """How many more may be sent now."""
         return max(<int>self.window - self.under_way, 0)
 
-    def add(self, question, key, int64_t deadline):
+    cpdef Query add(self, question, int64_t deadline):
         """Take a question; it is finished by ``deadline``. One that is no DNS name is put aside."""
         cdef Query query = Query.__new__(Query)
         query.question = question
-        query.key = key
         query.deadline = deadline
-        query.rrtype = key[1]
-        query.name_length = question_name(key[0], query.name)
+        query.rrtype = question.rrtype
+        query.name_length = question_name(question.name, query.name)
         if query.name_length == 0 or not 0 < query.rrtype <= 0xFFFF:
             self.aside.append((query, 0, False, None))
         else:
             query.start = self.servers.first(query.name, query.name_length)
             self.ready.append(query)
         return query
+
+    def claim(self, dict under_way not None, questions, places, int64_t deadline, owner):
+        """Take those of the questions at these places that nobody has under way, and note them there.
+
+        owner  whose they are
+        The others: (place, Query) of each.
+        """
+        cdef Query query
+        cdef list others = []
+        for place in places:
+            question = questions[place]
+            found = under_way.get(question)
+            if found is not None:
+                others.append((place, found))
+                continue
+            query = self.add(question, deadline)
+            query.index = place
+            query.owner = owner
+            under_way[question] = query
+        return others
+
+    def settle(self, dict under_way not None, list answers not None):
+        """Put the answers of what is finished to their places. What somebody waits for, or has no answer,
+        is returned: the caller has to see to it."""
+        cdef Query query
+        cdef list left = []
+        for query in self.finished:
+            if query.answer is None or query.waiters is not None:
+                left.append(query)
+                continue
+            answers[query.index] = query.answer
+            del under_way[query.question]
+        self.finished.clear()
+        return left
+
+    def clear(self):
+        """Forget every question. What is under way holds others (its port, the next in its line), and these
+        are out of the sight of the garbage collector."""
+        cdef Line line
+        for line in self.lines:
+            while line.head is not None:
+                self.land(line.head, False)
+        self.ready.clear()
+        for queue in self.outgoing:
+            queue.clear()
+        self.filled.clear()
+        self.finished.clear()
+        self.aside.clear()
 
     def assign(self, int most, int64_t now):
         """Choose servers for as many questions that wait. The servers that something is to go to."""
@@ -290,8 +337,3 @@ cdef class Flights:
             "sent": self.sent, "answered": self.answered, "retried": self.retried, "timed_out": self.timed_out,
             "truncated": self.truncated, "odd": self.odd, "late": self.late, "forged": self.forged,
         }
-
-
-def question_key(question):
-    """What two askers of the same question have in common, cheaper to hash than a Question."""
-    return question.name, <int>question.rrtype

@@ -3,6 +3,7 @@
 What may live here: which server is next, and what is kept of a query. The table itself is in flights.pyx.
 """
 
+cimport cython
 from libc.stdint cimport int64_t, uint8_t, uint32_t, uint64_t
 from libc.string cimport memset
 
@@ -108,8 +109,13 @@ cdef class Port:
         self.ids = {}
 
 
+@cython.no_gc
 cdef class Query:
-    """One question under way. ``answer`` is there when it is finished and did not fail."""
+    """One question under way. ``answer`` is there when it is finished and did not fail.
+
+    There are many, and each lives for a round trip: the garbage collector would look at them again and
+    again. So whoever drops an Exchange breaks what goes in circles here (Flights.clear).
+    """
 
 
 cdef class Line:

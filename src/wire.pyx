@@ -16,14 +16,14 @@ from senderid_fast._core.cidr cimport (
 )
 from senderid_fast._core.names cimport octets_equal_folded
 from senderid_fast._core.wireform cimport (
-    CLASS_IN, MESSAGE_MOST, SECTION_ANSWER, SECTION_AUTHORITY, TYPE_CNAME, TYPE_NS, TYPE_SOA, WIRE_NAME_BUFFER,
-    Reading, Resource, four, name_read, resources_read, time_to_live, two, wire_name,
+    CLASS_IN, HEADER, MESSAGE_MOST, SECTION_ANSWER, SECTION_AUTHORITY, TYPE_CNAME, TYPE_NS, TYPE_SOA,
+    WIRE_NAME_BUFFER, Reading, Resource, four, is_to_question, name_read, resources_read, time_to_live, two,
+    wire_name,
 )
 
 from senderid_fast.questions import Answer, Status
 
 cdef enum:
-    HEADER = 12               # RFC 1035 4.1.1
     FLAG_QR = 0x80            # of its third octet
     FLAG_AA = 0x04
     FLAG_TC = 0x02
@@ -38,6 +38,7 @@ cdef enum:
     PAYLOAD = 1232            # RFC 6891 6.2.3: fits where IPv6 does, without fragments
     ALIASES_MOST = 16         # as in resolver/messages.py
     TTL_MOST = 0x7FFFFFFF
+    FEW = 16                  # records that are compared with each other; more are by a set
 
 cdef object STATUS_OK = Status.OK
 cdef object STATUS_NODATA = Status.NODATA
@@ -77,10 +78,12 @@ cdef int query_write(const uint8_t *name, int name_length, int rrtype, int id, u
     return <int>(at - out) + 15
 
 
-cdef bint is_owner(const uint8_t *octets, size_t length, const Resource *resource, const uint8_t *name,
-                   int name_length) noexcept nogil:
+cdef bint is_owner(const uint8_t *octets, size_t length, const Reading *reading, const Resource *resource,
+                   const uint8_t *name, int name_length) noexcept nogil:
     cdef uint8_t[WIRE_NAME_BUFFER] owner
     cdef size_t after
+    if is_to_question(octets + resource.owner):
+        return name_length == reading.question_length and memcmp(name, reading.question, name_length) == 0
     return (name_read(octets, length, resource.owner, owner, &after) == name_length
             and memcmp(owner, name, name_length) == 0)
 
@@ -93,7 +96,7 @@ cdef int alias_of(const uint8_t *octets, size_t length, const Reading *reading, 
     for i in range(reading.count):
         resource = &reading.resources[i]
         if (resource.section == SECTION_ANSWER and resource.rrtype == TYPE_CNAME
-                and is_owner(octets, length, resource, name, name_length)):
+                and is_owner(octets, length, reading, resource, name, name_length)):
             if found >= 0:
                 return -2
             found = i
@@ -110,7 +113,7 @@ cdef bint records_find(const uint8_t *octets, size_t length, Reading *reading, c
     for i in range(reading.count):
         resource = &reading.resources[i]
         if (resource.section == SECTION_ANSWER and resource.rrtype == rrtype
-                and is_owner(octets, length, resource, name, name_length)):
+                and is_owner(octets, length, reading, resource, name, name_length)):
             reading.records[reading.found] = <uint16_t>i
             reading.found += 1
             reading.ttl = min(reading.ttl, resource.ttl)
@@ -165,12 +168,17 @@ cdef Outcome answer_read(const uint8_t *octets, size_t length, const uint8_t *na
     if two(octets + 4) == 0 and (rcode == RCODE_FORMERR or rcode == RCODE_SERVFAIL or rcode == RCODE_NOTIMP
                                  or rcode == RCODE_REFUSED):
         return READ_ODD                              # a server that does not repeat the question; no answer
-    if two(octets + 4) != 1 or length < at or not octets_equal_folded(octets + HEADER, name, name_length):
+    if two(octets + 4) != 1 or length < at:
+        return READ_STRAY
+    # As it was sent, or by a server that changes case.
+    if memcmp(octets + HEADER, name, name_length) != 0 and (
+            not octets_equal_folded(octets + HEADER, name, name_length)):
         return READ_STRAY
     if two(octets + at - 4) != rrtype or two(octets + at - 2) != CLASS_IN:
         return READ_STRAY
     if octets[2] & FLAG_TC:
         return READ_TRUNCATED
+    reading.question, reading.question_length = name, name_length
     if not resources_read(octets, length, at, reading, &rcode):
         return READ_ODD
     if rcode == RCODE_SERVFAIL:
@@ -271,6 +279,18 @@ cdef object record_object(const uint8_t *octets, const Resource *resource):
     return address_text(octets + at, resource.length)
 
 
+cdef bint is_repeated(const uint8_t *octets, const Reading *reading, int number) noexcept nogil:
+    """Whether a record has the octets of one before it."""
+    cdef const Resource *resource = &reading.resources[reading.records[number]]
+    cdef const Resource *other
+    cdef int i
+    for i in range(number):
+        other = &reading.resources[reading.records[i]]
+        if other.length == resource.length and memcmp(octets + other.at, octets + resource.at, other.length) == 0:
+            return True
+    return False
+
+
 cdef object data_key(const uint8_t *octets, const Resource *resource):
     """By this two records of one type are the same (RFC 2181 5)."""
     cdef uint8_t[WIRE_NAME_BUFFER] name
@@ -282,18 +302,23 @@ cdef object data_key(const uint8_t *octets, const Resource *resource):
 
 
 cdef tuple records_object(const uint8_t *octets, const Reading *reading):
-    cdef const Resource *resource
+    cdef const Resource *resource = &reading.resources[reading.records[0]]
+    cdef bint has_names = resource.rrtype == TYPE_MX or resource.rrtype == TYPE_PTR
+    cdef bint few = reading.found <= FEW and not has_names
     cdef int i
     cdef set seen = set()
     cdef list out = []
-    if reading.found == 1:
-        return (record_object(octets, &reading.resources[reading.records[0]]),)
     for i in range(reading.found):
         resource = &reading.resources[reading.records[i]]
-        key = data_key(octets, resource)
-        if key not in seen:
+        if few:
+            if is_repeated(octets, reading, i):
+                continue
+        else:
+            key = data_key(octets, resource)
+            if key in seen:
+                continue
             seen.add(key)
-            out.append(record_object(octets, resource))
+        out.append(record_object(octets, resource))
     return tuple(out)
 
 

@@ -164,7 +164,11 @@ cdef bint resources_read(const uint8_t *octets, size_t length, size_t at, Readin
         left = two(octets + 6 + 2 * section)
         while left > 0:
             left -= 1
-            if name_read(octets, length, at, name, &after) == 0 or after + 10 > length:
+            if at + 2 <= length and is_to_question(octets + at):
+                name[0], after = reading.question[0], at + 2
+            elif name_read(octets, length, at, name, &after) == 0:
+                return False
+            if after + 10 > length:
                 return False
             resource = &reading.resources[reading.count]
             resource.owner = <uint16_t>at

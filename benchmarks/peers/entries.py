@@ -69,8 +69,10 @@ class Cold:
 PEER = {peer.name: peer for peer in PEERS}
 
 COLD = (
-    Cold(PEER[OURS], OURS, "threads, one Engine", 4, 4_000),
-    Cold(PEER[OURS], f"{OURS}-async", "tasks, one AsyncEngine", 16, 4_000, ("async",)),
+    Cold(PEER[OURS], f"{OURS}-batch", "one check_batch(), UdpResolver", 1, 20_000, ("batch",)),
+    Cold(PEER[OURS], f"{OURS}-async", "tasks, UdpResolver", 256, 20_000, ("async",)),
+    Cold(PEER[OURS], f"{OURS}-threads", "threads, UdpResolver", 8, 10_000, ("threads",)),
+    Cold(PEER[OURS], OURS, "threads, SystemResolver (dnspython)", 4, 4_000),
     Cold(PEER["libspf2"], "libspf2", "threads, each with its cache", 8, 20_000),
     Cold(PEER["mail-auth"], "mail-auth", "tasks, hickory's cache and its own", 32, 20_000),
     Cold(PEER["go-spf"], "go-spf", "goroutines, no cache", 64, 10_000),

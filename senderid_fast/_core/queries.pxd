@@ -34,10 +34,10 @@ cdef class Port:
 
 cdef class Query:
     cdef readonly object question
-    cdef readonly object key
     cdef readonly list failures               # (server, word, seconds or sentence)
     cdef public object answer
     cdef public object waiters
+    cdef public object owner                  # the run that asks
     cdef public Py_ssize_t index
     cdef readonly bint late                   # its time was over
     cdef Query previous

@@ -2,6 +2,7 @@
 from libc.stdint cimport uint8_t, uint16_t, uint32_t
 
 cdef enum:
+    HEADER = 12               # RFC 1035 4.1.1
     WIRE_NAME = 255           # RFC 1035 2.3.4: octets of a name with its lengths and the root
     WIRE_NAME_BUFFER = 256
     RESOURCES_MOST = 512      # of one message; more are left to dnspython
@@ -23,6 +24,8 @@ ctypedef struct Resource:
     uint8_t section           # 0: answer, 1: authority, 2: additional
 
 ctypedef struct Reading:
+    const uint8_t *question   # its name, as wire_name makes it; the message has it behind its header
+    int question_length
     uint32_t ttl              # seconds: the least on the way, or that of a negative answer
     int count                 # of resources
     int found                 # of records
@@ -31,6 +34,10 @@ ctypedef struct Reading:
 
 cdef inline int two(const uint8_t *at) noexcept nogil:
     return at[0] << 8 | at[1]
+
+cdef inline bint is_to_question(const uint8_t *at) noexcept nogil:
+    # Nearly every owner is the question's name, and a pointer to it; that name is known to be good.
+    return at[0] == 0xC0 and at[1] == HEADER
 
 cdef inline uint32_t four(const uint8_t *at) noexcept nogil:
     return <uint32_t>at[0] << 24 | <uint32_t>at[1] << 16 | <uint32_t>at[2] << 8 | at[3]

@@ -10,7 +10,6 @@ import threading
 from collections.abc import Sequence
 from time import monotonic_ns
 
-from senderid_fast._core.flights import question_key
 from senderid_fast._core.queries import Query
 from senderid_fast.askers import Askers
 from senderid_fast.questions import Answer, Question
@@ -64,7 +63,6 @@ class _Run:
         self._open = open_
         self._end = end
         self._next = 0  # position in _open
-        self._mine: dict[int, Query] = {}
         self._joined: list[tuple[int, Query]] = []
         self._asides: dict[Question, tuple[Query, Aside]] = {}
 
@@ -80,14 +78,14 @@ class _Run:
                     break
                 exchange.step(self._end)
                 if flights.finished:
-                    self._settle(flights.finished)
+                    self._settle()
                 if flights.aside:
                     self._put_aside(askers)
             while self._asides:
                 for question, answer, _ in askers.answered():
                     query, _ = self._asides.pop(question)
                     query.answer = answer
-                    self._settle([query])
+                    self._end_all([query])
 
     def _claim(self) -> None:
         """Make further questions ready, unless another thread has them under way."""
@@ -98,35 +96,34 @@ class _Run:
         if monotonic_ns() >= end:
             self._next = len(self._open)  # no time was left for these
             return
+        places = self._open[self._next : self._next + room]
         with home.lock:
-            for index in self._open[self._next : self._next + room]:
-                question = self._questions[index]
-                key = question_key(question)
-                query = home.open.get(key)
-                if query is None:
-                    query = home.open[key] = flights.add(question, key, end)
-                    query.index = index
-                    self._mine[index] = query
-                else:
-                    if query.waiters is None:
-                        query.waiters = threading.Event()
-                    self._joined.append((index, query))
+            others = flights.claim(home.open, self._questions, places, end, self)
+            for _, query in others:
+                if query.waiters is None:
+                    query.waiters = threading.Event()
+        self._joined += others
         self._next += room
 
-    def _settle(self, finished: list[Query]) -> None:
+    def _settle(self) -> None:
         """Give out the answers of queries that are finished."""
-        home, answers, mine = self._home, self._answers, self._mine
-        for query in finished:
+        with self._home.lock:
+            left = self._exchange.flights.settle(self._home.open, self._answers)
+        if left:
+            self._end_all(left)
+
+    def _end_all(self, queries: list[Query]) -> None:
+        """Give out the answers of these, to whoever waits for them."""
+        home, answers = self._home, self._answers
+        for query in queries:
             if query.answer is None:
                 query.answer = home.answer_of(query)
             answers[query.index] = query.answer
-            del mine[query.index]
         with home.lock:
-            for query in finished:
-                del home.open[query.key]
+            for query in queries:
+                del home.open[query.question]
                 if query.waiters is not None:
                     query.waiters.set()
-        finished.clear()
 
     def _put_aside(self, askers: Askers) -> None:
         aside = self._exchange.flights.aside
@@ -134,7 +131,7 @@ class _Run:
             one = self._home.aside(query, server, tcp, octets, self._end)
             if len(self._questions) == 1:  # a thread of its own is not worth it
                 query.answer = one.resolve()
-                self._settle([query])
+                self._end_all([query])
             else:
                 self._asides[query.question] = query, one
                 askers.add((query.question,))
@@ -147,10 +144,11 @@ class _Run:
     def give_up(self) -> None:
         """Something was raised: whoever waits for our questions asks them itself."""
         home = self._home
+        self._asides.clear()
         with home.lock:
-            for query in self._mine.values():
+            for query in [one for one in home.open.values() if one.owner is self]:
                 query.answer = None
-                home.open.pop(query.key, None)
+                del home.open[query.question]
                 if query.waiters is not None:
                     query.waiters.set()
 

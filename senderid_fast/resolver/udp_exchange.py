@@ -86,6 +86,7 @@ class Exchange:
         self._worn.clear()
         for some in self._ports:
             some[:] = [None] * len(some)
+        self.flights.clear()
         for port in ports:
             self._close(port)
 

@@ -13,7 +13,7 @@ from collections.abc import Callable
 from typing import NamedTuple
 
 from senderid_fast._core.queries import Port, Query, Servers
-from senderid_fast.questions import Answer, Status
+from senderid_fast.questions import Answer, Question, Status
 from senderid_fast.resolver.failures import Failure, failure_answer
 from senderid_fast.resolver.pace import Pace
 from senderid_fast.resolver.servers import Server
@@ -46,7 +46,7 @@ class Home:
         self.settings = settings
         self.process = os.getpid()
         self.lock = threading.Lock()
-        self.open: dict[tuple[str, int], Query] = {}  # of the threads; a loop has its own
+        self.open: dict[Question, Query] = {}  # of the threads; a loop has its own
         self.loops: dict[int, object] = {}
         self._health = Servers(len(settings.servers), STRATEGIES.index(settings.strategy))
         self._pace = None if settings.rate is None else Pace(settings.rate)

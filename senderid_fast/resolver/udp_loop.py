@@ -10,7 +10,6 @@ import asyncio
 from time import monotonic_ns
 from typing import Any
 
-from senderid_fast._core.flights import question_key
 from senderid_fast._core.queries import Port, Query
 from senderid_fast.questions import Answer, Question
 from senderid_fast.resolver.failures import NO_TIME
@@ -54,12 +53,11 @@ class LoopExchange:
 
     async def resolve(self, question: Question, end: int) -> Answer:
         """The answer to a question, by ``end`` (nanoseconds of monotonic_ns())."""
-        key = question_key(question)
         while (now := monotonic_ns()) < end:
-            query = self._open.get(key)
+            query = self._open.get(question)
             future: asyncio.Future[Answer] = self.loop.create_future()
             if query is None:
-                query = self._open[key] = self.exchange.flights.add(question, key, end)
+                query = self._open[question] = self.exchange.flights.add(question, end)
                 query.waiters = [future]
                 if not self._soon:
                     self._soon = True
@@ -110,7 +108,7 @@ class LoopExchange:
     def _settle(self, finished: list[Query]) -> None:
         for query in finished:
             answer = self._home.answer_of(query)
-            del self._open[query.key]
+            del self._open[query.question]
             for future in query.waiters:
                 if not future.done():
                     future.set_result(answer)

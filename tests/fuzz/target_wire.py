@@ -10,7 +10,7 @@ import dns.rdatatype
 from support.wire import agrees, dnspython_reads, question_of
 
 from senderid_fast._core.datagrams import Datagrams
-from senderid_fast._core.flights import Flights, question_key
+from senderid_fast._core.flights import Flights
 from senderid_fast._core.queries import Port, Servers
 from senderid_fast._core.wire import read_answer, write_query
 from senderid_fast.questions import Answer, Question, RRType
@@ -44,7 +44,7 @@ def _table(data: bytes, question: Question, ours: Answer | str) -> None:
     ids = data[:2].ljust(2, b"\0") * 1024
     flights = Flights(Servers(1, 0), 1, 10, 1, lambda count: ids[:count])
     port = Port(_NoSocket(), 0, 0)
-    query = flights.add(question, question_key(question), 100)
+    query = flights.add(question, 100)
     out, into = Datagrams(), Datagrams()
     if flights.assign(1, 1):
         assert flights.fill(out, port, 1) == 1

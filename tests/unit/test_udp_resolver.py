@@ -9,7 +9,7 @@ import pytest
 
 import senderid_fast as sf
 from senderid_fast._core.datagrams import Datagrams
-from senderid_fast._core.flights import Flights, question_key
+from senderid_fast._core.flights import Flights
 from senderid_fast._core.queries import Port, Query, Servers
 from senderid_fast.questions import Answer, Question, RRType, Status
 from senderid_fast.resolver.pace import Pace
@@ -80,7 +80,7 @@ class Table:
         self.ports = [Port(NoSocket(), server, 0) for server in range(servers)]
 
     def add(self, question: Question = QUESTION, deadline: int = 100 * SECOND) -> Query:
-        return self.flights.add(question, question_key(question), deadline)
+        return self.flights.add(question, deadline)
 
     def send(self, now: int) -> list[tuple[int, bytes]]:
         """What goes to which server."""

@@ -4,7 +4,8 @@
 "batch"               Engine.check_batch, all connections in one call, tables of policies on
 "batch-no-tables"     the same with tables off
 "batch-2-threads"     the same with tables on and two threads
-"async"               cold only: AsyncEngine; "" is then one Engine for all threads
+"threads", "async"    cold only: one Engine for all threads, one AsyncEngine for all tasks, with
+                      UdpResolver, as "batch" then has it; "" is one Engine with SystemResolver
 """
 
 from __future__ import annotations
@@ -111,8 +112,19 @@ def batch(job: Job) -> None:
     job.time(PEER, VERSION, len(table), lambda: engine.check_batch(table, threads=threads))
 
 
-def cold_threads(connections: Sequence[Connection], tasks: int, port: int) -> list[str]:
-    engine = engine_of(sf.SystemResolver([f"127.0.0.1:{port}"]))
+def cold_batch(connections: Sequence[Connection], resolver: Any) -> list[str]:
+    import pyarrow as pa
+
+    columns = zip(("ip", "helo", "mail_from"), zip(*connections, strict=True), strict=True)
+    table = pa.table({name: pa.array(column, pa.string()) for name, column in columns})
+    # Of all rows of a batch the last is the one that waits longest.
+    engine = engine_of(resolver, limits=sf.Limits(seconds=600))
+    words: list[str] = engine.check_batch(table, threads=1)["spf_result"].to_pylist()
+    return words
+
+
+def cold_threads(connections: Sequence[Connection], tasks: int, resolver: Any) -> list[str]:
+    engine = engine_of(resolver)
 
     def check(connection: Connection) -> str:
         ip, helo, mail_from = connection
@@ -124,9 +136,8 @@ def cold_threads(connections: Sequence[Connection], tasks: int, port: int) -> li
         return list(pool.map(check, connections))
 
 
-async def cold_tasks(connections: Sequence[Connection], tasks: int, port: int) -> list[str]:
+async def cold_tasks(connections: Sequence[Connection], tasks: int, resolver: Any) -> list[str]:
     words = [""] * len(connections)
-    resolver = sf.SystemResolver([f"127.0.0.1:{port}"])
     async with sf.AsyncEngine(resolver, store_octets=STORE_OCTETS) as engine:
 
         async def work(rows: Iterator[tuple[int, Connection]]) -> None:
@@ -140,12 +151,15 @@ async def cold_tasks(connections: Sequence[Connection], tasks: int, port: int) -
 
 def cold(job: Job) -> None:
     assert job.cold is not None
-    port = job.cold.port
+    servers = [f"127.0.0.1:{job.cold.port}"]
+    resolver = sf.UdpResolver(servers) if job.variant else sf.SystemResolver(servers)
 
     def run(connections: Sequence[Connection], tasks: int) -> list[str]:
+        if job.variant == "batch":
+            return cold_batch(connections, resolver)
         if job.variant == "async":
-            return asyncio.run(cold_tasks(connections, tasks, port))
-        return cold_threads(connections, tasks, port)
+            return asyncio.run(cold_tasks(connections, tasks, resolver))
+        return cold_threads(connections, tasks, resolver)
 
     job.drive_cold(PEER, VERSION, run)
 
