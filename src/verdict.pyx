@@ -328,3 +328,15 @@ def restore(tuple fields not None):
     verdict._texts = tuple(texts)
     verdict.term = -1
     return verdict
+
+
+def unmade(str identity not None, reason, str domain not None, str sender not None, str detail not None, pra=None):
+    """The verdict of a check that could not be made: temperror, in words, since nothing was evaluated.
+
+    identity  "helo", "mailfrom" or "pra"; the last may have a Pra
+    """
+    scope = Scope.PRA if identity == "pra" else Scope.SPF
+    return restore((
+        RESULTS.index(Result.TEMPERROR), REASONS.index(reason), SCOPES.index(scope), IDENTITIES.index(identity),
+        0, 0, False, None, (domain, sender, None, detail, pra, None),
+    ))

@@ -6,15 +6,12 @@ What may live here: making such verdicts. No engine is asked: it may be what fai
 from __future__ import annotations
 
 from senderid_fast._core.pra import Pra
-from senderid_fast._core.verdict import Verdict, restore
+from senderid_fast._core.verdict import Verdict, unmade
 from senderid_fast.errors import NoPra
 from senderid_fast.identities import extract_pra
-from senderid_fast.results import Reason, Result, Scope
+from senderid_fast.results import Reason
 
 __all__ = ["pra_of", "temperror"]
-
-# By their position in Verdict.identity. What SUBMITTER names is checked as a PRA would be.
-_KINDS = {"helo": 1, "mailfrom": 2, "pra": 3, "submitter": 3}
 
 
 def temperror(
@@ -27,7 +24,9 @@ def temperror(
     pra: Pra | None = None,
 ) -> Verdict:
     """The verdict of "helo", "mailfrom", "pra" or "submitter" of which nothing was found out."""
-    if _KINDS[identity] == 3:
+    # What SUBMITTER names is checked as a PRA would be.
+    kind = "pra" if identity == "submitter" else identity
+    if kind == "pra":
         domain, sender = (pra.domain, pra.mailbox) if pra is not None else ("", "")
     else:
         path = mail_from.strip(b"<>") if identity == "mailfrom" else b""
@@ -35,19 +34,7 @@ def temperror(
         local, _, name = (path or helo or b"").rpartition(b"@")
         domain = name.decode("utf-8", "surrogateescape").lower()
         sender = f"{(local or b'postmaster').decode('utf-8', 'surrogateescape')}@{domain}"
-    scope = Scope.PRA if _KINDS[identity] == 3 else Scope.SPF
-    return restore(
-        (
-            list(Result).index(Result.TEMPERROR),
-            list(Reason).index(reason),
-            list(Scope).index(scope),
-            _KINDS[identity],
-            0,
-            0,
-            None,
-            (domain, sender, None, detail, pra, None),
-        )
-    )
+    return unmade(kind, reason, domain, sender, detail, pra)
 
 
 def pra_of(headers: bytes) -> Pra | None:

@@ -191,6 +191,8 @@ class Reception:
             if exempt is not None:
                 return self._not_checked(exempt, client, fields)
             self._start_session(client.ip, helo)
+            # A verdict that stands in for one is of this client, too.
+            envelope = replace(envelope, helo=None if helo is None else _octets(helo))
         self._start_pra(client.ip, helo, headers)
         await self._checks.settle((*_SESSION, "pra"), envelope, headers)
         verdict = self._checks.verdict
@@ -298,5 +300,5 @@ def _text(octets: bytes) -> str:
     return octets.decode("utf-8", "surrogateescape")
 
 
-def _octets(text: str) -> bytes:
-    return text.encode("utf-8", "surrogateescape")
+def _octets(text: str | bytes) -> bytes:
+    return text if isinstance(text, bytes) else text.encode("utf-8", "surrogateescape")

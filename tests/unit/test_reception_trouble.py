@@ -20,7 +20,13 @@ from support.receptions import (
 )
 
 import senderid_fast as sf
-from senderid_fast.receiver import Action, Decision, ExchangeSenderId, ReceiverPolicy
+from senderid_fast.receiver import (
+    Action,
+    Decision,
+    ExchangeSenderId,
+    ReceiverPolicy,
+    TrustedRelays,
+)
 from senderid_fast.reception import Envelope, Outcome, Receiver, Reception
 from senderid_fast.reception import reception as module
 
@@ -151,6 +157,21 @@ def test_svc_double_answer_a_late_result_is_dropped() -> None:
         assert repr(outcome) == before
 
     asyncio.run(run())
+
+
+def test_what_is_late_behind_a_relay_is_of_its_client() -> None:
+    headers = (
+        b"Received: from mta.good.example (x [192.0.2.1]) by in.here.example with ESMTP; now\r\n"
+        + HEADERS
+    )
+    receiver = Receiver(HERE, seconds=0.02, relays=TrustedRelays("203.0.113.1"))
+    late = {"mta.good.example": lambda: asyncio.sleep(3600)}
+    given = envelope(ip="203.0.113.1", helo=b"in.here.example")
+    outcome = receive(receiver, given, headers, sf.AsyncEngine(Resolver(late)))
+    assert results(outcome) == ["temperror", "pass", "pass"]
+    assert outcome.verdicts is not None
+    assert outcome.verdicts.helo is not None
+    assert outcome.verdicts.helo.domain == "mta.good.example"
 
 
 def test_a_temperror_of_dns_is_no_trouble() -> None:
