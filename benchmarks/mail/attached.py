@@ -75,7 +75,9 @@ class Attached:
                 port, SENDER, RECIPIENT, messages, "-M", HELO, *options, sessions=sessions
             )
         if load.status or load.said:
-            raise Failed(f"smtp-source: {load.said or load.status}")
+            warnings = [line for line in self.postfix.log().splitlines() if "warning: " in line]
+            said = f"smtp-source: {load.said.strip() or load.status}"
+            raise Failed("; ".join([said, *warnings[-3:]]))
         self.postfix.wait_idle(600)
         return Figures(load.rate, usage.cpu / messages, other.cpu / messages, usage.memory)
 
