@@ -60,7 +60,7 @@ class Attached:
                 message = text(connection.mail_from, number)
                 reply = client.send(connection.mail_from, [RECIPIENT], message).last
                 if reply.code != 250:
-                    raise Failed(f"{connection}: {reply}")
+                    raise Failed(self._and_warnings(f"{connection}: {reply}"))
         found = self.postfix.wait_delivered(before + len(CONNECTIONS))[before:]
         self.postfix.configure(virtual_transport="discard")
         by_subject = {message.all("Subject")[0]: verdict(message) for message in found}
@@ -75,9 +75,14 @@ class Attached:
                 port, SENDER, RECIPIENT, messages, "-M", HELO, *options, sessions=sessions
             )
         if load.status or load.said:
-            raise Failed(f"smtp-source: {load.said or load.status}")
+            raise Failed(self._and_warnings(f"smtp-source: {load.said.strip() or load.status}"))
         self.postfix.wait_idle(600)
         return Figures(load.rate, usage.cpu / messages, other.cpu / messages, usage.memory)
+
+    def _and_warnings(self, words: str) -> str:
+        """With what Postfix has said last of what it does not like."""
+        warnings = [line for line in self.postfix.log().splitlines() if "warning: " in line]
+        return "\n  ".join([words, *warnings[-3:]])
 
 
 def listens(place: Place) -> bool:

@@ -26,7 +26,6 @@ __all__ = [
     "Delivered",
     "children",
     "end_group",
-    "free_port",
     "need_root",
     "open_folder",
     "program",
@@ -98,13 +97,6 @@ def open_folder(prefix: str = "mail-") -> Iterator[Path]:
         folder = Path(name)
         folder.chmod(0o755)
         yield folder
-
-
-def free_port() -> int:
-    with socket.socket() as sock:
-        sock.bind(("127.0.0.1", 0))
-        port: int = sock.getsockname()[1]
-        return port
 
 
 def wait_for(look: Callable[[], Found | None], what: str, seconds: float = 30.0) -> Found:

@@ -21,12 +21,12 @@ from contextlib import ExitStack
 from pathlib import Path
 from typing import Any, Literal, Self
 
+from .faulty import free_port
 from .mailservers import (
     NOBODY,
     Delivered,
     children,
     end_group,
-    free_port,
     need_root,
     open_folder,
     program,

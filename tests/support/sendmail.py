@@ -22,13 +22,13 @@ from typing import Literal, Self
 
 import pytest
 
+from .faulty import free_port
 from .mailservers import (
     CHECKOUT,
     INSTALL,
     NOBODY,
     Delivered,
     end_group,
-    free_port,
     need_root,
     open_folder,
     program,

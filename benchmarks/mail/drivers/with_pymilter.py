@@ -84,6 +84,8 @@ class Filter(Milter.Base):  # type: ignore[misc]
                 at for at, (other, _) in enumerate(self.fields) if other.lower() == name.lower()
             ]
             self.chgheader(name, same.index(position) + 1, "")
+        checked = [one for one in (found.helo, found.mail_from, found.pra) if one is not None]
+        assert found.mail_from is not None  # no relay is trusted, so nothing is left unchecked
         spf = receiver.received_spf(
             found.mail_from,
             ip=self.ip,
@@ -91,7 +93,6 @@ class Filter(Milter.Base):  # type: ignore[misc]
             mail_from=self.mail_from,
             receiver=self.name,
         )
-        checked = (found.helo, found.mail_from, found.pra)
         results = receiver.authentication_results(self.name, *checked)
         for field in (spf, results):
             self.addheader(field.name, field.folded("\n"), 0)
