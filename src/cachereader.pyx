@@ -123,7 +123,7 @@ cdef inline double left_of(const Packed *packed, double most, double unix) noexc
     have it."""
     cdef double fetched_at = <double>packed.milliseconds / 1000.0
     cdef double left = fetched_at + min(<double>packed.ttl, most) - unix
-    if fetched_at + packed.ttl <= unix or not 0 < left <= most + SKEW:
+    if packed.ttl == 0 or fetched_at + packed.ttl <= unix or not 0 < left <= most + SKEW:
         return -1
     # No more than it had, where this clock is behind the one of the machine that asked.
     return min(left, most)
