@@ -13,7 +13,8 @@ from support.milter import Application, codes, play, receiver_with, replies
 
 from senderid_fast import AsyncEngine, ZoneResolver
 from senderid_fast.milter import message as message_module
-from senderid_fast.milter.codec import Changes, Command, Protocol
+from senderid_fast.milter.codec import CONTINUE, Changes, Command, Offer, Protocol
+from senderid_fast.milter.negotiation import Negotiator
 from senderid_fast.receiver.actions import Action
 from senderid_fast.receiver.submitter import SubmitterPolicy
 from senderid_fast.results import Result
@@ -103,6 +104,18 @@ def test_changes_that_are_not_offered_are_told_of() -> None:
     application = Application()
     play(application, mta.offer(6, 0x10))
     assert application.faults == ["OPTNEG: the MTA does not let a milter do this: ADD_HEADERS"]
+
+
+def test_the_choice_follows_the_receiver_and_is_not_kept_without_end() -> None:
+    negotiator = Negotiator(quarantine=False)
+    lax, strict = receiver_with(), receiver_with(REJECTS)
+    offer = Offer(6, 0x1FF, 0x1FFFFF)
+    for receiver, quiet in ((lax, b""), (strict, CONTINUE), (lax, b"")):
+        assert negotiator.agree(offer, receiver).replies[Command.RCPT] == quiet
+    assert negotiator.agree(offer, lax) is negotiator.agree(Offer(*offer), lax)
+    for bits in range(1000):
+        negotiator.agree(Offer(6, bits, 0), lax)
+    assert len(negotiator._agreed) <= 64
 
 
 def test_leading_spaces_are_left_to_the_mta() -> None:
