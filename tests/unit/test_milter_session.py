@@ -672,9 +672,11 @@ def test_case_svc_double_answer() -> None:
         session.receive(mta.message())
         late = session.pending
         assert late is not None
+        session.receive(mta.ABORT + mta.QUIT)
         session.lost()
         await mta.settle(session, late)
         assert session.output == []
+        assert len(application.faults) == 1  # what was held was whole
         assert len(application.messages) == 1
 
     asyncio.run(run())
