@@ -9,7 +9,7 @@ from __future__ import annotations
 import asyncio
 import socket
 from collections.abc import Callable
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, cast
 
 from senderid_fast.errors import InputError
 from senderid_fast.milter.codec import PROGRESS
@@ -146,7 +146,8 @@ class _Connection(asyncio.Protocol):
     # ---- asyncio.Protocol --------------------------------------------------------------------
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
-        self._transport = cast("asyncio.Transport", transport)  # uvloop's is of another class
+        # Those of uvloop are no subclasses of asyncio.Transport.
+        self._transport = transport = cast("asyncio.Transport", transport)
         application = self._server.current()
         if self._server.draining or not application.opened():
             transport.abort()

@@ -154,7 +154,7 @@ class Session:
 
     def lost(self) -> None:
         """The connection is gone. A result that is still to come is of no use."""
-        if self._packets.held and not self.ended:
+        if self._packets.held and self.pending is None and not self.ended:
             self._fault("the connection ended within a packet")
         self.end()
 

@@ -13,7 +13,7 @@ from struct import pack, unpack
 from typing import Any, NamedTuple
 
 from senderid_fast import AsyncEngine, ZoneResolver
-from senderid_fast.milter.codec import PACKET_MOST
+from senderid_fast.milter.codec import PACKET_MOST, Changes, Protocol
 from senderid_fast.milter.negotiation import Negotiator
 from senderid_fast.milter.session import Session
 from senderid_fast.questions import Answer, Question
@@ -282,3 +282,35 @@ def cut(octets: bytes, places: Iterable[int]) -> list[bytes]:
     """Octets in parts that end at these places."""
     ends = sorted({min(place, len(octets)) for place in places} | {len(octets)})
     return [octets[begin:end] for begin, end in zip([0, *ends], ends, strict=False)]
+
+
+# What was said ---------------------------------------------------------------------------------
+
+BEGIN = offer() + connect() + helo()
+REJECTS = {"mailfrom": {"fail": "reject", "temperror": "defer"}, "pra": {"fail": "reject"}}
+FAIL = b"<user@fail.example>"
+
+
+def chosen(said: bytes) -> tuple[int, Changes, Protocol]:
+    ((code, data),) = replies(said)
+    assert code == "O"
+    version, changes, protocol = unpack(">III", data[:12])
+    return version, Changes(changes), Protocol(protocol)
+
+
+def inserted(said: bytes) -> list[tuple[bytes, bytes]]:
+    """Names and values of the fields that are put in, the topmost first."""
+    found = [indexed(data) for code, data in replies(said) if code == "i"]
+    assert all(index == 0 for index, _, _ in found)
+    return [(name, value) for _, name, value in reversed(found)]
+
+
+def changed(said: bytes) -> list[tuple[int, bytes, bytes]]:
+    return [indexed(data) for code, data in replies(said) if code == "m"]
+
+
+def reply_text(said: bytes) -> str:
+    ((code, data),) = replies(said)
+    assert code == "y"
+    assert data[-1:] == b"\0"
+    return data[:-1].decode("ascii")

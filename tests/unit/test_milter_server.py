@@ -112,12 +112,27 @@ class Waiting:
         return Answer(Status.NXDOMAIN)
 
 
+class Loops:
+    """The loops that tests run on."""
+
+    make = staticmethod(asyncio.new_event_loop)
+
+
+@pytest.fixture(autouse=True, params=["asyncio", "uvloop"])
+def _both_loops(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A service runs on uvloop where that is installed."""
+    if request.param == "uvloop":
+        uvloop = pytest.importorskip("uvloop")
+        monkeypatch.setattr(Loops, "make", staticmethod(uvloop.new_event_loop))
+
+
 def run(test: Callable[[], Coroutine[Any, Any, None]]) -> None:
     async def bounded() -> None:
         async with asyncio.timeout(20):
             await test()
 
-    asyncio.run(bounded())
+    with asyncio.Runner(loop_factory=Loops.make) as runner:
+        runner.run(bounded())
 
 
 def fast(monkeypatch: pytest.MonkeyPatch) -> None:
