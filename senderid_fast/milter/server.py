@@ -9,7 +9,7 @@ from __future__ import annotations
 import asyncio
 import socket
 from collections.abc import Callable
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, cast
 
 from senderid_fast.errors import InputError
 from senderid_fast.milter.codec import PROGRESS
@@ -146,11 +146,11 @@ class _Connection(asyncio.Protocol):
     # ---- asyncio.Protocol --------------------------------------------------------------------
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
-        assert isinstance(transport, asyncio.Transport)
-        self._transport = transport
+        # Those of uvloop are no subclasses of asyncio.Transport.
+        self._transport = cast("asyncio.Transport", transport)
         application = self._server.current()
         if self._server.draining or not application.opened():
-            transport.abort()
+            self._transport.abort()
             return
         self._application = application
         self._session = self._server.new_session()
