@@ -7,7 +7,6 @@ domain, an address or anything else that strangers choose.
 from __future__ import annotations
 
 from itertools import product
-from typing import Literal
 
 from senderid_fast.receiver.actions import Action
 from senderid_fast.results import Result
@@ -19,10 +18,7 @@ __all__ = [
     "SERVICES",
     "Family",
     "Histogram",
-    "Kind",
 ]
-
-Kind = Literal["counter", "gauge", "histogram"]
 
 SERVICES = ("milter", "policyd")
 IDENTITIES = ("helo", "mailfrom", "pra")
@@ -41,7 +37,7 @@ class Family:
             there is that, else as the last one
     """
 
-    def __init__(self, name: str, kind: Kind, help: str, **labels: tuple[str, ...]) -> None:  # noqa: A002 - the word of the format
+    def __init__(self, name: str, kind: str, help: str, **labels: tuple[str, ...]) -> None:  # noqa: A002 - the word of the format
         self.name = name
         self.kind = kind
         self.help = help

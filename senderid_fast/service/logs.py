@@ -213,17 +213,6 @@ def _json_line(fields: Mapping[str, Value]) -> bytes:
     return f"{{{text}}}".encode("ascii")
 
 
-# Most values come again and again: results, actions, reasons, names of hosts.
-@lru_cache(KEPT)
-def _plain(value: str | bytes | float) -> str:
-    return _quoted(value, VALUE_MOST)
-
-
-@lru_cache(KEPT)
-def _json(value: str | bytes | float) -> str:
-    return _dumped(value, VALUE_MOST)
-
-
 def _quoted(value: str | bytes | float, most: int) -> str:
     r"""The value in quotes where it needs them; in there " and \ have a \ before them, and any
     other octet that is not visible ASCII is \xNN."""
@@ -244,6 +233,19 @@ def _dumped(value: str | bytes | float, most: int) -> str:
         text = _octets(value, most).decode("utf-8", "backslashreplace")
     # DEL is the one control character that JSON leaves as it is.
     return _string(text).replace("\x7f", r"\u007f")
+
+
+def _quoted_whole(value: str | bytes | float) -> str:
+    return _quoted(value, VALUE_MOST)
+
+
+def _dumped_whole(value: str | bytes | float) -> str:
+    return _dumped(value, VALUE_MOST)
+
+
+# Most values come again and again: results, actions, reasons, names of hosts.
+_plain = lru_cache(KEPT)(_quoted_whole)
+_json = lru_cache(KEPT)(_dumped_whole)
 
 
 def _escape(found: re.Match[str]) -> str:
