@@ -1,4 +1,4 @@
-"""The command line: senderid-fast check, trace, record, verify, compare, batch, cache, config.
+"""The command line: senderid-fast and its commands, from check to policyd.
 
 What may live here: the parser of the command's name, and the one place where an error becomes a
 line and a status. Each command is a module with register() and run(); what they share is in
@@ -15,7 +15,18 @@ from collections.abc import Sequence
 from typing import Any, NoReturn
 
 from senderid_fast import __version__
-from senderid_fast.cli import batch, cache, check, compare, config, record, trace, verify
+from senderid_fast.cli import (
+    batch,
+    cache,
+    check,
+    compare,
+    config,
+    milter,
+    policyd,
+    record,
+    trace,
+    verify,
+)
 from senderid_fast.cli.options import OPTION_OF_FIELD
 from senderid_fast.cli.output import PROGRAM, complain
 from senderid_fast.cli.statuses import BAD_INPUT, DONE, INTERRUPTED, NO_READER, TROUBLE
@@ -23,7 +34,7 @@ from senderid_fast.errors import ConfigError, InputError, SenderIDError
 
 __all__ = ["main", "program"]
 
-COMMANDS = (check, trace, record, verify, compare, batch, cache, config)
+COMMANDS = (check, trace, record, verify, compare, batch, cache, config, milter, policyd)
 
 DESCRIPTION = """\
 Evaluates SPF (RFC 7208) and Sender ID (RFC 4406): what a receiver of mail makes of them, and why.

@@ -147,10 +147,10 @@ class _Connection(asyncio.Protocol):
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         # Those of uvloop are no subclasses of asyncio.Transport.
-        self._transport = transport = cast("asyncio.Transport", transport)
+        self._transport = cast("asyncio.Transport", transport)
         application = self._server.current()
         if self._server.draining or not application.opened():
-            transport.abort()
+            self._transport.abort()
             return
         self._application = application
         self._session = self._server.new_session()

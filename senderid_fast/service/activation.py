@@ -40,11 +40,15 @@ class Activation:
         if not 0 < int(count) <= MOST:
             raise ServiceError("LISTEN_FDS", f"must be from 1 to {MOST}, is {count}")
         named = names.split(":") if names else []
-        sockets = []
-        for position in range(int(count)):
-            name = named[position] if position < len(named) else "unknown"
-            sockets.append((name, _socket(first + position, name)))
-        return cls(sockets)
+        found = cls([])
+        try:
+            for position in range(int(count)):
+                name = named[position] if position < len(named) else "unknown"
+                found._sockets.append((name, _socket(first + position, name)))
+        except ServiceError:
+            found.close()
+            raise
+        return found
 
     def __bool__(self) -> bool:
         return bool(self._sockets)
@@ -76,6 +80,7 @@ def _socket(number: int, name: str) -> socket.socket:
     stream = sock.type == socket.SOCK_STREAM
     listens = sock.getsockopt(socket.SOL_SOCKET, socket.SO_ACCEPTCONN)
     if not stream or not listens:
+        sock.close()
         raise ServiceError(
             what, "must be a stream socket that listens: use ListenStream= with Accept=no"
         )

@@ -7,8 +7,10 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from senderid_fast.results import Result
 from senderid_fast.service import families
 from senderid_fast.service.counters import Board, Slot
+from senderid_fast.service.logs import LOOKED_AT, cut
 
 if TYPE_CHECKING:
     from senderid_fast.async_engine import AsyncEngine
@@ -20,7 +22,7 @@ if TYPE_CHECKING:
 
 __all__ = ["Books", "ServiceApplication"]
 
-ADDRESS_MOST = 1_024  # octets of an address that are looked at for the log
+_UNREMARKABLE = (Result.PASS, Result.NONE, Result.NEUTRAL)
 
 
 class Books:
@@ -103,11 +105,11 @@ class ServiceApplication:
             slot.add(families.TROUBLE, of_service)
         fields: dict[str, Value] = {
             "service": service,
-            "queue_id": envelope.queue_id or None,
+            "queue_id": envelope.queue_id[:LOOKED_AT] or None,
             "client": envelope.ip,
-            "connection": envelope.connection or None,
-            "helo": envelope.helo,
-            "mail_from": envelope.mail_from[:ADDRESS_MOST],
+            "connection": envelope.connection[:LOOKED_AT] or None,
+            "helo": None if envelope.helo is None else envelope.helo[:LOOKED_AT],
+            "mail_from": envelope.mail_from[:LOOKED_AT],
         }
         if outcome.verdicts is not None:
             _count_verdicts(slot, outcome.verdicts, fields)
@@ -117,12 +119,14 @@ class ServiceApplication:
         fields["action"] = action
         if decision.action != action:
             fields["decided"] = str(decision.action)
-        fields["reason"] = decision.reason
+        fields["reason"] = decision.reason[:LOOKED_AT]
+        if outcome.verdicts is not None:
+            fields["detail"] = _detail(outcome.verdicts)
         fields["skipped"] = outcome.skipped
-        fields["trouble"] = outcome.trouble
+        fields["trouble"] = cut(outcome.trouble)
         client = outcome.client
         if client is not None and client.ip != envelope.ip:
-            fields["behind"] = client.ip or "unknown"
+            fields["behind"] = cut(client.ip or "unknown")
         if envelope.authenticated:
             fields["authenticated"] = "yes"
         fields["seconds"] = round(outcome.seconds, 4)
@@ -132,6 +136,14 @@ class ServiceApplication:
         """Count it, and write a line if there are not too many."""
         self._books.slot.add(families.FAULTS, (service,))
         self._books.log.limited("warning", f"fault {service}", words, service=service)
+
+
+def _detail(verdicts: MessageVerdict) -> str | None:
+    """Why the first of the results is as it is that an administrator may be asked about."""
+    for verdict in (verdicts.mail_from, verdicts.pra, verdicts.helo):
+        if verdict is not None and verdict.result not in _UNREMARKABLE:
+            return verdict.detail[:LOOKED_AT]
+    return None
 
 
 def _count_verdicts(slot: Slot, verdicts: MessageVerdict, fields: dict[str, Value]) -> None:
@@ -145,6 +157,6 @@ def _count_verdicts(slot: Slot, verdicts: MessageVerdict, fields: dict[str, Valu
         slot.add(families.CHECKS, ("mailfrom", result))
     if pra is not None:
         found = pra.pra
-        fields["pra"] = None if found is None else found.mailbox
+        fields["pra"] = None if found is None else found.mailbox[:LOOKED_AT]
         fields["pra_result"] = result = str(pra.result)
         slot.add(families.CHECKS, ("pra", result))

@@ -7,7 +7,6 @@ domain, an address or anything else that strangers choose.
 from __future__ import annotations
 
 from itertools import product
-from typing import Literal
 
 from senderid_fast.receiver.actions import Action
 from senderid_fast.results import Result
@@ -19,16 +18,13 @@ __all__ = [
     "SERVICES",
     "Family",
     "Histogram",
-    "Kind",
 ]
-
-Kind = Literal["counter", "gauge", "histogram"]
 
 SERVICES = ("milter", "policyd")
 IDENTITIES = ("helo", "mailfrom", "pra")
 OTHER = "other"
-# What a service can answer: the actions, and words of its own.
-ACTIONS = (*(str(action) for action in Action), "quarantine", "dunno", "prepend", OTHER)
+# What a service can answer: the actions, and what a milter may do in place of discarding.
+ACTIONS = (*(str(action) for action in Action), "quarantine", OTHER)
 
 
 class Family:
@@ -41,14 +37,15 @@ class Family:
             there is that, else as the last one
     """
 
-    def __init__(self, name: str, kind: Kind, help: str, **labels: tuple[str, ...]) -> None:  # noqa: A002 - the word of the format
+    def __init__(self, name: str, kind: str, help: str, **labels: tuple[str, ...]) -> None:  # noqa: A002 - the word of the format
         self.name = name
         self.kind = kind
         self.help = help
         self.labels = tuple(labels)
         self.rows: tuple[tuple[str, ...], ...] = tuple(product(*labels.values()))
         self._values = tuple(labels.values())
-        self._positions = {row: number for number, row in enumerate(self.rows)}
+        self.begin = 0
+        self._places: dict[tuple[str, ...], int] = {}
 
     @property
     def width(self) -> int:
@@ -60,17 +57,22 @@ class Family:
         """Numbers of all rows."""
         return len(self.rows) * self.width
 
-    def position(self, labels: tuple[str, ...]) -> int:
-        """Where the numbers of a row begin among those of the family."""
-        found = self._positions.get(labels)
-        return self._known(labels) if found is None else found * self.width
+    def lay_out(self, begin: int) -> None:
+        """Take the places from ``begin`` on, among the numbers of a process."""
+        self.begin = begin
+        self._places = {row: begin + at * self.width for at, row in enumerate(self.rows)}
 
-    def _known(self, labels: tuple[str, ...]) -> int:
+    def place(self, labels: tuple[str, ...]) -> int:
+        """Where the numbers of a row begin."""
+        found = self._places.get(labels)
+        return self._place_of_unknown(labels) if found is None else found
+
+    def _place_of_unknown(self, labels: tuple[str, ...]) -> int:
         known = tuple(
             value if value in values else values[-1]
             for value, values in zip(labels, self._values, strict=True)
         )
-        return self._positions[known] * self.width
+        return self._places[known]
 
 
 class Histogram(Family):
@@ -146,8 +148,13 @@ ACCEPT_ERRORS = Family(
 BUSY = Family("messages_in_hand", "gauge", "Messages that are being checked.")
 QUESTIONS = Family("dns_questions_total", "counter", "Questions that the resolver was asked.")
 FAILURES = Family("dns_failures_total", "counter", "Of these, those without a usable answer.")
+STALE = Family(
+    "dns_stale_total", "counter", "Failures that answers whose time is over stood in for."
+)
 HITS = Family("cache_hits_total", "counter", "Answers found in the shared cache.")
-MISSES = Family("cache_misses_total", "counter", "Questions that the shared cache had no answer to.")
+MISSES = Family(
+    "cache_misses_total", "counter", "Questions that the shared cache had no answer to."
+)
 DROPPED = Family(
     "cache_dropped_total", "counter", "Entries of the shared cache that could not be used."
 )
@@ -179,6 +186,7 @@ FAMILIES: tuple[Family, ...] = (
     BUSY,
     QUESTIONS,
     FAILURES,
+    STALE,
     HITS,
     MISSES,
     DROPPED,
@@ -198,6 +206,7 @@ FAMILIES: tuple[Family, ...] = (
 OF_ENGINE: dict[str, Family] = {
     "asked": QUESTIONS,
     "failed": FAILURES,
+    "stale": STALE,
     "cache_hits": HITS,
     "cache_misses": MISSES,
     "cache_dropped": DROPPED,

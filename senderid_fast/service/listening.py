@@ -1,7 +1,7 @@
 """Listening sockets: bound with their owner and mode before anybody can connect, and taken away.
 
-What may live here: opening and closing them. Which addresses there are is in addresses.py; sockets
-that systemd opened are in activation.py.
+What may live here: opening and closing them. How addresses are written is in config/addresses.py;
+sockets that systemd opened are in activation.py.
 """
 
 from __future__ import annotations
@@ -18,9 +18,9 @@ from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 
+from senderid_fast.config.addresses import PATH_OCTETS, ListenAddress
 from senderid_fast.errors import ServiceError
 from senderid_fast.service.activation import Activation
-from senderid_fast.service.addresses import UNIX_PATH_MOST, Address
 
 __all__ = ["Access", "Listener", "close_all", "listen"]
 
@@ -70,7 +70,7 @@ class Listener:
 
 
 def listen(
-    addresses: Sequence[Address], access: Access, activation: Activation | None = None
+    addresses: Sequence[ListenAddress], access: Access, activation: Activation | None = None
 ) -> list[Listener]:
     """Listen at all of them, or at none. Raises ServiceError, which names the address."""
     if not addresses:
@@ -78,9 +78,9 @@ def listen(
     listeners: list[Listener] = []
     try:
         for address in addresses:
-            if address.scheme == "systemd":
+            if address.kind == "systemd":
                 listeners += _handed_over(address, activation)
-            elif address.scheme == "unix":
+            elif address.kind == "unix":
                 listeners.append(_unix(address, access))
             else:
                 listeners += _inet(address)
@@ -96,10 +96,10 @@ def close_all(listeners: Sequence[Listener]) -> None:
         each.close()
 
 
-def _handed_over(address: Address, activation: Activation | None) -> Iterator[Listener]:
-    found = activation.take(address.host) if activation is not None else []
+def _handed_over(address: ListenAddress, activation: Activation | None) -> Iterator[Listener]:
+    found = activation.take(address.name) if activation is not None else []
     if not found:
-        which = f'named "{address.host}" ' if address.host else ""
+        which = f'named "{address.name}" ' if address.name else ""
         raise ServiceError(
             str(address),
             f"systemd has handed over no socket {which}(LISTEN_FDS): start the .socket unit, or "
@@ -123,8 +123,8 @@ def _shown(sock: socket.socket) -> str:
 # ---- TCP --------------------------------------------------------------------------------------
 
 
-def _inet(address: Address) -> list[Listener]:
-    six = address.scheme == "inet6"
+def _inet(address: ListenAddress) -> list[Listener]:
+    six = address.kind == "inet6"
     family = socket.AF_INET6 if six else socket.AF_INET
     try:
         found = socket.getaddrinfo(
@@ -173,8 +173,8 @@ def _why(error: OSError) -> str:
 # ---- socket files -----------------------------------------------------------------------------
 
 
-def _unix(address: Address, access: Access) -> Listener:
-    path = Path(address.host)
+def _unix(address: ListenAddress, access: Access) -> Listener:
+    path = Path(address.path)
     with _folder_locked(path.parent):
         _refuse_live(address, path)
         try:
@@ -183,11 +183,11 @@ def _unix(address: Address, access: Access) -> Listener:
             raise ServiceError(str(address), _why(error)) from None
 
 
-def _bound(address: Address, path: Path, access: Access) -> Listener:
+def _bound(address: ListenAddress, path: Path, access: Access) -> Listener:
     """Bind to a name of our own, set owner and mode, listen, and only then take the wanted name:
     nobody can connect before all is right, and a stale file is replaced in one step."""
     own = path.with_name(f".{os.getpid()}.sock")
-    if len(os.fsencode(own)) > UNIX_PATH_MOST:
+    if len(os.fsencode(own)) > PATH_OCTETS:
         own = path  # the folder's name leaves no room: the umask alone protects it meanwhile
     with suppress(FileNotFoundError):
         own.unlink()
@@ -217,7 +217,7 @@ def _bound(address: Address, path: Path, access: Access) -> Listener:
     return Listener(sock, str(address), (state.st_dev, state.st_ino))
 
 
-def _give(address: Address, own: Path, access: Access) -> None:
+def _give(address: ListenAddress, own: Path, access: Access) -> None:
     user, group = access.user, access.group
     try:
         os.chown(own, -1 if user is None else user, -1 if group is None else group)
@@ -229,7 +229,7 @@ def _give(address: Address, own: Path, access: Access) -> None:
         ) from None
 
 
-def _refuse_live(address: Address, path: Path) -> None:
+def _refuse_live(address: ListenAddress, path: Path) -> None:
     """Raise ServiceError unless the path is free or holds a socket at which nobody listens."""
     try:
         state = path.lstat()

@@ -9,18 +9,34 @@ VALUE_MOST octets, and the line at LINE_MOST.
 
 from __future__ import annotations
 
-import json
+import logging
 import re
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Mapping
+from functools import lru_cache
+from json.encoder import encode_basestring_ascii as _string
+from pathlib import PurePath
 from time import gmtime, monotonic, strftime, time
+from typing import Any
 
 from senderid_fast.service.sinks import PRIORITIES, LineSink
 
-__all__ = ["LEVELS", "LINE_MOST", "VALUE_MOST", "Log", "Value"]
+__all__ = [
+    "LEVELS",
+    "LINE_MOST",
+    "LOOKED_AT",
+    "VALUE_MOST",
+    "Bridge",
+    "Log",
+    "Value",
+    "cut",
+    "place_of",
+]
 
 LEVELS = tuple(PRIORITIES)
 VALUE_MOST = 256
+LOOKED_AT = VALUE_MOST + 1  # characters or octets: one more, so that it is seen to be cut
 SHORT = 32  # octets of a value in a line that would be too long
+KEPT = 2_048  # values that have been written
 LINE_MOST = 4_000  # a pipe takes 4,096 octets at once; <6> and the line end are ours
 BURST = 10  # faults of one kind that are logged at once
 REFILL = 6.0  # seconds after which another one is
@@ -28,9 +44,7 @@ REFILL = 6.0  # seconds after which another one is
 Value = str | bytes | int | float | None
 
 _BARE = re.compile(r"[!#-<>-\[\]-~]+").fullmatch  # without space, '"', "=" and "\"
-_PRINTED = re.compile(r"[ -~]*").fullmatch
-_ESCAPED = re.compile(r'[^ !#-\[\]-~]')
-_json = json.JSONEncoder(separators=(",", ":")).encode
+_ESCAPED = re.compile(r"[^ !#-\[\]-~]")
 
 
 class Log:
@@ -50,19 +64,22 @@ class Log:
         lost: Callable[[], None] = lambda: None,
     ) -> None:
         self._sink = sink
-        self._write = _json_line if form == "json" else _plain_line
-        self._most = PRIORITIES[level]
         self.lost = lost
+        self.set_up(form, level)
         self._second = 0
         self._shown = ""
         self._rates: dict[str, _Rate] = {}
 
-    def wants(self, level: str) -> bool:
-        """Whether lines of this level are written."""
-        return PRIORITIES[level] <= self._most
+    def set_up(self, form: str, level: str) -> None:
+        """Write in this form from now on, and what is of this level or above."""
+        self._write = _json_line if form == "json" else _plain_line
+        self._most = PRIORITIES[level]
 
     def line(self, level: str, fields: Mapping[str, Value]) -> None:
-        """Write a line with these fields; those that are None are left out."""
+        """Write a line with these fields; those that are None are left out.
+
+        What is written is kept for a while, so values of strangers are to be cut() before.
+        """
         if PRIORITIES[level] > self._most:
             return
         try:
@@ -76,7 +93,7 @@ class Log:
 
     def event(self, level: str, words: str, **fields: Value) -> None:
         """Write what happened to the service itself."""
-        self.line(level, {"event": words, **fields})
+        self.line(level, {"event": cut(words), **{key: cut(fields[key]) for key in fields}})
 
     def limited(self, level: str, kind: str, words: str, **fields: Value) -> None:
         """As event(), for what strangers can cause: at most BURST lines of a kind at once, then one
@@ -106,6 +123,41 @@ class Log:
         return f"{self._shown}.{int((now - second) * 1000):03d}Z"
 
 
+class Bridge(logging.Handler):
+    """Takes what libraries, and our protocol servers, tell the logging of the standard library."""
+
+    def __init__(self, log: Log) -> None:
+        super().__init__(logging.WARNING)
+        self._log = log
+
+    def emit(self, record: logging.LogRecord) -> None:
+        """Write it as an event, if there are not too many from the same place."""
+        try:
+            words = record.getMessage()
+        except Exception:  # noqa: BLE001 - the arguments do not fit the words
+            words = str(record.msg)
+        level = "error" if record.levelno >= logging.ERROR else "warning"
+        error = record.exc_info[1] if record.exc_info else None
+        self._log.limited(
+            level,
+            f"{record.module}:{record.lineno}",
+            words,
+            logger=record.name,
+            problem=None if error is None else f"{type(error).__name__}: {error}",
+            place=place_of(error),
+        )
+
+
+def place_of(error: BaseException | None) -> str | None:
+    """Where an error was raised: file and line."""
+    trace = None if error is None else error.__traceback__
+    if trace is None:
+        return None
+    while trace.tb_next is not None:
+        trace = trace.tb_next
+    return f"{PurePath(trace.tb_frame.f_code.co_filename).name}:{trace.tb_lineno}"
+
+
 class _Rate:
     """A bucket of tokens, and what was left out meanwhile."""
 
@@ -127,37 +179,73 @@ class _Rate:
         return left_out
 
 
+def cut(value: Any) -> Any:
+    """The value, or as much of it as is looked at."""
+    return value[:LOOKED_AT] if isinstance(value, (str, bytes)) else value
+
+
 # ---- lines ------------------------------------------------------------------------------------
 
 
 def _plain_line(fields: Mapping[str, Value]) -> bytes:
-    text = _plain(fields.items(), VALUE_MOST)
+    text = " ".join(
+        [f"{key}={_plain(value)}" for key, value in fields.items() if value is not None]
+    )
     if len(text) > LINE_MOST:
-        text = _plain(fields.items(), SHORT)[:LINE_MOST]
+        text = " ".join(
+            [f"{key}={_quoted(value, SHORT)}" for key, value in fields.items() if value is not None]
+        )[:LINE_MOST]
     return text.encode("ascii")
 
 
-def _plain(fields: Iterable[tuple[str, Value]], most: int) -> str:
-    pieces = []
-    for key, value in fields:
-        if value is None:
-            continue
-        if type(value) is str and len(value) <= most and _BARE(value):
-            pieces.append(f"{key}={value}")
-        elif type(value) is float:
-            pieces.append(f"{key}={value:.4f}")
-        else:
-            pieces.append(f"{key}={_quoted(value, most)}")
-    return " ".join(pieces)
+def _json_line(fields: Mapping[str, Value]) -> bytes:
+    text = ",".join(
+        [f'"{key}":{_json(value)}' for key, value in fields.items() if value is not None]
+    )
+    if len(text) > LINE_MOST - 2:
+        text = ",".join(
+            [
+                f'"{key}":{_dumped(value, SHORT)}'
+                for key, value in fields.items()
+                if value is not None
+            ]
+        )
+    return f"{{{text}}}".encode("ascii")
 
 
 def _quoted(value: str | bytes | float, most: int) -> str:
     r"""The value in quotes where it needs them; in there " and \ have a \ before them, and any
     other octet that is not visible ASCII is \xNN."""
+    if type(value) is str and len(value) <= most and _BARE(value):
+        return value
     if isinstance(value, (int, float)):
         return str(value)
     text = _octets(value, most).decode("latin-1")
     return text if _BARE(text) else f'"{_ESCAPED.sub(_escape, text)}"'
+
+
+def _dumped(value: str | bytes | float, most: int) -> str:
+    if isinstance(value, (int, float)):
+        return str(value)
+    if type(value) is str and len(value) <= most and value.isascii():
+        text = value
+    else:
+        text = _octets(value, most).decode("utf-8", "backslashreplace")
+    # DEL is the one control character that JSON leaves as it is.
+    return _string(text).replace("\x7f", r"\u007f")
+
+
+def _quoted_whole(value: str | bytes | float) -> str:
+    return _quoted(value, VALUE_MOST)
+
+
+def _dumped_whole(value: str | bytes | float) -> str:
+    return _dumped(value, VALUE_MOST)
+
+
+# Most values come again and again: results, actions, reasons, names of hosts.
+_plain = lru_cache(KEPT)(_quoted_whole)
+_json = lru_cache(KEPT)(_dumped_whole)
 
 
 def _escape(found: re.Match[str]) -> str:
@@ -173,25 +261,3 @@ def _octets(value: str | bytes, most: int) -> bytes:
         except UnicodeEncodeError:  # half a surrogate pair, which no octets stand for
             value = text.encode("utf-8", "surrogatepass")
     return value if len(value) <= most else value[: most - 3] + b"..."
-
-
-def _json_line(fields: Mapping[str, Value]) -> bytes:
-    text = _json(_values(fields, VALUE_MOST))
-    if len(text) > LINE_MOST:
-        text = _json(_values(fields, SHORT))
-    # DEL is the one control character that JSON leaves as it is.
-    return text.replace("\x7f", r"\u007f").encode("ascii")
-
-
-def _values(fields: Mapping[str, Value], most: int) -> dict[str, str | int | float]:
-    return {
-        key: value if isinstance(value, (int, float)) else _text(value, most)
-        for key, value in fields.items()
-        if value is not None
-    }
-
-
-def _text(value: str | bytes, most: int) -> str:
-    if isinstance(value, str) and len(value) <= most and _PRINTED(value):
-        return value
-    return _octets(value, most).decode("utf-8", "backslashreplace")

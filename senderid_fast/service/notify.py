@@ -11,6 +11,7 @@ import os
 import socket
 import time
 from collections.abc import MutableMapping
+from contextlib import suppress
 
 __all__ = ["Notifier"]
 
@@ -68,7 +69,5 @@ class Notifier:
         if self._socket is None:
             return
         text = "\n".join(" ".join(line.split())[:STATUS_MOST] for line in lines)
-        try:
+        with suppress(OSError):  # systemd is busy or gone: that is no reason to stop serving
             self._socket.sendto(text.encode("utf-8", "replace"), self._path)
-        except OSError:
-            pass  # systemd is busy or gone: that is no reason to stop serving

@@ -40,7 +40,8 @@ def account_of(user: str, group: str) -> Account | None:
         entry = pwd.getpwuid(int(user)) if user.isdecimal() else pwd.getpwnam(user)
     except (KeyError, OverflowError):
         raise ServiceError(
-            "process.user", f"there is no user {user!a}: make it (adduser --system), or name another"
+            "process.user",
+            f"there is no user {user!a}: make it (adduser --system), or name another",
         ) from None
     gid = group_of(group, "process.group") if group else entry.pw_gid
     return Account(entry.pw_name, entry.pw_uid, gid)
@@ -72,6 +73,7 @@ def drop(account: Account | None) -> None:
             "process.user",
             f"only root can become {account.user}: start as root, or as {account.user}",
         )
+    _no_new_privileges()
     try:
         os.initgroups(account.user, account.gid)
         os.setresgid(account.gid, account.gid, account.gid)
@@ -81,7 +83,6 @@ def drop(account: Account | None) -> None:
         raise ServiceError("process.user", words) from None
     if account.uid != 0:
         _no_way_back(account)
-    _no_new_privileges()
 
 
 def _no_way_back(account: Account) -> None:

@@ -125,8 +125,7 @@ class _Syslog:
 
     has_time = True
 
-    def __init__(self, program: str, path: str = SYSLOG) -> None:
-        self._path = path
+    def __init__(self, program: str) -> None:
         self._program = program.encode("ascii")
         self._socket: socket.socket | None = None
 
@@ -137,7 +136,7 @@ class _Syslog:
                 if self._socket is None:
                     self._socket = socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM)
                     self._socket.setblocking(False)
-                    self._socket.connect(self._path)
+                    self._socket.connect(SYSLOG)
                 self._socket.send(octets)
             except BlockingIOError:  # its queue is full
                 return False

@@ -1,0 +1,41 @@
+"""senderid-fast policyd: a policy service for Postfix.
+
+What may live here: the command's options. What it does is in senderid_fast.policyd and
+senderid_fast.service.
+"""
+
+from __future__ import annotations
+
+import argparse
+from typing import Any
+
+from senderid_fast.cli.services import add_command, run_service
+
+__all__ = ["register", "run"]
+
+DESCRIPTION = """\
+Checks the messages of Postfix by its policy protocol (check_policy_service): HELO and MAIL FROM
+(RFC 7208). The PRA needs the header, which only a milter is given. Runs in the foreground until
+a signal ends it.
+"""
+EXAMPLES = """\
+examples:
+  senderid-fast policyd
+  senderid-fast policyd --config /etc/senderid-fast/senderid-fast.toml --check
+  senderid-fast policyd --listen inet:127.0.0.1:10031
+"""
+
+
+def register(commands: Any) -> None:
+    """Add the command to the parser."""
+    parser = add_command(
+        commands, "policyd", "serve Postfix as a policy service", DESCRIPTION, EXAMPLES
+    )
+    parser.set_defaults(run=run)
+
+
+def run(arguments: argparse.Namespace) -> int:
+    """Serve, and return the exit status."""
+    from senderid_fast.policyd.server import PolicyServer
+
+    return run_service(arguments, "policyd", PolicyServer)
