@@ -348,7 +348,7 @@ cdef class Check:
             return []
         return questions_ahead(&self.check, most)
 
-    def supply(self, CacheReader reader not None, get, double unix, int64_t now):
+    def supply(self, get, CacheReader reader not None, double unix, int64_t now):
         """Go on with what a cache has, one answer after the other, as long as it has the next. How many
         it had. get, unix, now: as for CacheReader.take."""
         cdef QuestionData *question = &self.check.question
