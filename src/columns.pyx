@@ -40,8 +40,8 @@ from senderid_fast._core.preparing cimport (
 )
 from senderid_fast._core.verdict cimport KIND_HELO, KIND_MAIL_FROM, KIND_PRA
 from senderid_fast._core.waiting cimport (
-    NO_MEMORY, NO_QUESTION, QUESTION_ANSWERED, QUESTION_LENT, QUESTION_NEW, QUESTION_OPEN, QUESTION_OVER, Item, Wanted,
-    questions_add, questions_again, questions_free,
+    NO_MEMORY, NO_QUESTION, QUESTION_ANSWERED, QUESTION_LENT, QUESTION_NEW, QUESTION_OPEN, QUESTION_OVER, Item,
+    Wanted, questions_add, questions_again, questions_free,
 )
 
 from senderid_fast.errors import InputError
