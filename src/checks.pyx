@@ -250,7 +250,11 @@ cdef object begin(Evaluator evaluator, int kind, ip, domain, sender, helo, int s
     going.kept = prepare(evaluator, &going.check, &going.identity, kind, ip, domain, sender, helo, scope, now)
     if traced:
         going.check.recorder = &going.recorder
-    going.run()
+        going.run()
+        return going
+    # That it came to this question once is enough.
+    going.check.question = check.question
+    going.check.lookups, going.check.void_lookups = check.lookups, check.void_lookups
     return going
 
 
