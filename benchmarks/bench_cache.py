@@ -184,6 +184,7 @@ def load(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactor
     cache.close()
 
 
+@pytest.mark.timeout(900)
 def test_the_first_checks_of_a_new_engine_as_a_batch(benchmark: Any, load: Any) -> None:
     rows, expected, cache = load
 
@@ -198,6 +199,7 @@ def test_the_first_checks_of_a_new_engine_as_a_batch(benchmark: Any, load: Any) 
     benchmark.extra_info["checks"] = rows.num_rows
 
 
+@pytest.mark.timeout(900)
 def test_the_first_checks_of_a_new_engine_singly(benchmark: Any, load: Any) -> None:
     rows, expected, cache = load
     if rows.num_rows > 50_000:

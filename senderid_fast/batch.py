@@ -128,7 +128,7 @@ class BatchRun:
         else:
             self._core.run(0, rows)
 
-    def _supply(self, reader: CacheReader, get: Callable[[bytes], Any], unix: float) -> int:
+    def _supply(self, get: Callable[[bytes], Any], reader: CacheReader, unix: float) -> int:
         from senderid_fast._core.supplying import supply_batch
 
         return supply_batch(self._core, reader, get, unix, monotonic_ns(), self._keep)

@@ -8,8 +8,6 @@ from cpython.bytes cimport PyBytes_AS_STRING, PyBytes_FromStringAndSize, PyBytes
 from libc.stdint cimport int64_t, uint8_t, uint32_t
 from libc.string cimport memcpy
 
-from zlib import crc32
-
 from senderid_fast._core.answerdata cimport STATUS_NXDOMAIN, AnswerData, answer_compile, answer_release
 from senderid_fast._core.packed cimport KEY_BUFFER, SKEW, Packed, key_write, packed_compile, packed_read
 
@@ -33,12 +31,15 @@ cdef class CacheReader:
     """
 
     def __init__(self, Py_ssize_t head, double max_ttl, double failure_ttl, decode not None):
+        from zlib import crc32                           # not before there is a cache
+
         if head and head < CRC_SIZE:
             raise ValueError("head: there is no room for the CRC")
         self.head = head
         self.max_ttl = max_ttl
         self.failure_ttl = failure_ttl
         self.decode = decode
+        self.crc32 = crc32
 
     cdef int take(self, object get, const uint8_t *name, int length, int rrtype, double unix, int64_t now,
                   AnswerData **first, AnswerData **second) except -1:
@@ -109,7 +110,7 @@ cdef class CacheReader:
         all_of_it = PyBytes_FromStringAndSize(NULL, key_length + length)
         memcpy(PyBytes_AS_STRING(all_of_it), PyBytes_AS_STRING(key), key_length)
         memcpy(PyBytes_AS_STRING(all_of_it) + key_length, at + CRC_SIZE, length)
-        value = crc32(all_of_it)
+        value = self.crc32(all_of_it)
         return value == (<uint32_t>at[0] << 24 | <uint32_t>at[1] << 16 | <uint32_t>at[2] << 8 | at[3])
 
     cdef int64_t expiry(self, int64_t ttl, int status, int64_t now) noexcept:

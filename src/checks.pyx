@@ -250,7 +250,11 @@ cdef object begin(Evaluator evaluator, int kind, ip, domain, sender, helo, int s
     going.kept = prepare(evaluator, &going.check, &going.identity, kind, ip, domain, sender, helo, scope, now)
     if traced:
         going.check.recorder = &going.recorder
-    going.run()
+        going.run()
+        return going
+    # That it came to this question once is enough.
+    going.check.question = check.question
+    going.check.lookups, going.check.void_lookups = check.lookups, check.void_lookups
     return going
 
 
@@ -348,7 +352,7 @@ cdef class Check:
             return []
         return questions_ahead(&self.check, most)
 
-    def supply(self, CacheReader reader not None, get, double unix, int64_t now):
+    def supply(self, get, CacheReader reader not None, double unix, int64_t now):
         """Go on with what a cache has, one answer after the other, as long as it has the next. How many
         it had. get, unix, now: as for CacheReader.take."""
         cdef QuestionData *question = &self.check.question

@@ -8,6 +8,7 @@ cdef class CacheReader:
     cdef double max_ttl
     cdef double failure_ttl
     cdef object decode
+    cdef object crc32
     cdef int take(self, object get, const uint8_t *name, int length, int rrtype, double unix, int64_t now,
                   AnswerData **first, AnswerData **second) except -1
     cdef AnswerData *compiled(self, question, answer, int64_t now) except NULL

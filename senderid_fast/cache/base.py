@@ -9,7 +9,7 @@ A cache may raise, hang, lose and invent: the engine then asks DNS, and counts i
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from typing import NamedTuple, Protocol, TypeVar, runtime_checkable
+from typing import Any, NamedTuple, Protocol, TypeVar, runtime_checkable
 
 from senderid_fast.errors import InputError
 from senderid_fast.questions import Answer, Question
@@ -114,9 +114,9 @@ class NearCache(Cache, Protocol):
 
     head: int
 
-    def read(self, work: Callable[[Callable[[bytes], bytes | None]], Result]) -> Result:
-        """What work(get) gives, called once, while nothing of the cache moves. get(key) gives the
-        octets of a key of codec.key_of."""
+    def read(self, work: Callable[..., Result], *arguments: Any) -> Result:
+        """What work(get, *arguments) gives, called once, while nothing of the cache moves. get(key)
+        gives the octets of a key of codec.key_of, or None."""
         ...
 
     def decoded(

@@ -138,8 +138,9 @@ class LmdbCache:
                 found[question] = cached
         return found
 
-    def read(self, work: Callable[[Callable[[bytes], bytes | None]], Result]) -> Result:
-        """What work(get) gives, in one transaction. get(key): the octets of a key, or None.
+    def read(self, work: Callable[..., Result], *arguments: Any) -> Result:
+        """What work(get, *arguments) gives, in one transaction. get(key): the octets of a key, or
+        None.
 
         work is short and changes nothing here: what is removed meanwhile keeps its room. Raises
         CacheError, and what work raises.
@@ -150,7 +151,7 @@ class LmdbCache:
                 with files.read_lock:
                     opened = files.opened()
                     with opened.env.begin(db=opened.answers) as transaction:
-                        return work(transaction.get)
+                        return work(transaction.get, *arguments)
             except self._damage as error:
                 self._damaged(error)
             except self._resized:  # said before work is called

@@ -22,8 +22,8 @@ if TYPE_CHECKING:
     from senderid_fast._core.checks import Check
     from senderid_fast.stale import Stale
 
-    # Takes what a cache has: (reader, get, now in seconds of Unix time) -> how many answers.
-    Supply = Callable[[CacheReader, Callable[[bytes], Any], float], int]
+    # Takes what a cache has: (get, reader, now in seconds of Unix time, ...) -> how many answers.
+    Supply = Callable[..., int]
 
 __all__ = ["CacheTier"]
 
@@ -75,15 +75,14 @@ class CacheTier:
         """Whether supply() is how the cache is asked; find() can be all the same."""
         return self._near is not None
 
-    def supply(self, supply: Supply) -> None:
+    def supply(self, supply: Supply, *arguments: Any) -> None:
         """Have a check or a batch take what a near cache has, in one reading of it."""
         near = self._near
         if near is None or not self._breaker.may_ask():
             return
         cache, reader = near
-        now = time()
         try:
-            self._hits += cache.read(lambda get: supply(reader, get, now))
+            self._hits += cache.read(supply, reader, time(), *arguments)
         except (KeyboardInterrupt, SystemExit, GeneratorExit):
             raise
         except BaseException:  # noqa: BLE001 - a cache may raise anything
@@ -94,7 +93,7 @@ class CacheTier:
 
     def supply_check(self, check: Check, now: int) -> None:
         """As supply(), for one check; now  nanoseconds of monotonic_ns()."""
-        self.supply(lambda reader, get, unix: check.supply(reader, get, unix, now))
+        self.supply(check.supply, now)
         self.missed(check.verdict is None)
 
     def missed(self, count: int) -> None:

@@ -110,8 +110,8 @@ class Near(Memory):
         self.got.append(key)
         return self.octets.get(key)
 
-    def read(self, work: Callable[[Callable[[bytes], bytes | None]], Any]) -> Any:
-        return work(self.get)
+    def read(self, work: Callable[..., Any], *arguments: Any) -> Any:
+        return work(self.get, *arguments)
 
     def decoded(
         self, question: sf.Question, key: bytes, octets: bytes, now: float

@@ -158,17 +158,17 @@ class _Odd(Near):
             return 7
         return b"?" if self.wrong.startswith("decoded") else super().get(key)
 
-    def read(self, work: Callable[[Any], Any]) -> Any:
+    def read(self, work: Callable[..., Any], *arguments: Any) -> Any:
         if self.wrong == "read raises":
             raise RuntimeError("the cache is broken")
         if self.wrong == "read does nothing":
             return None
         if self.wrong == "read raises at its end":
-            work(self.get)
+            work(self.get, *arguments)
             raise RuntimeError("the cache is broken")
         if self.wrong == "read calls twice":
-            work(self.get)
-        return work(self.get)
+            work(self.get, *arguments)
+        return work(self.get, *arguments)
 
     def decoded(self, *arguments: Any) -> Any:
         if self.wrong == "decoded raises":
