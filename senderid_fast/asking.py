@@ -10,6 +10,7 @@ import threading
 from time import monotonic_ns
 from typing import TYPE_CHECKING, cast
 
+from senderid_fast._core.answering import failures
 from senderid_fast.askers import Askers
 from senderid_fast.engine_base import Closure, EngineBase, cut
 from senderid_fast.flights import Flights
@@ -116,8 +117,7 @@ class AskingEngine(EngineBase):
                     began = monotonic_ns()
                     answers = self._ask_many(some)
                     took = monotonic_ns() - began
-                    for question, answer in zip(some, answers, strict=True):
-                        run.answer(question, answer, self._expiry(answer), took)
+                    run.answer_all(some, answers, self._settings, self._expiry, took)
                 questions = self._past_cache(run)
             return run
         with self._askers() as askers:
@@ -203,9 +203,11 @@ class AskingEngine(EngineBase):
         if len(answers) != len(questions):
             wrong = ValueError(f"{len(answers)} answers to {len(questions)} questions")
             answers = [self._raised(wrong)] * len(questions)
-        answers = [self._count(answer) for answer in answers]
+        self._failed += failures(answers)
         if self._tier is not None:
             self._tier.keep(zip(questions, answers, strict=True))
+        if not self._stale.is_on:
+            return answers
         return list(map(self._stale.instead, questions, answers))
 
     def _ask_resolver(self, question: Question, end: int) -> Answer | None:

@@ -7,7 +7,7 @@ there, and putting them together again. No asking: the engines do that.
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from time import monotonic_ns, time_ns
 from typing import TYPE_CHECKING, Any, NamedTuple
@@ -23,6 +23,7 @@ if TYPE_CHECKING:
     from senderid_fast._core.cachereader import CacheReader
     from senderid_fast._core.checks import Evaluator
     from senderid_fast.cache.tier import CacheTier
+    from senderid_fast.settings import Settings
 
 __all__ = ["Answers", "BatchJob", "BatchOptions", "BatchOutcome", "BatchRun"]
 
@@ -144,10 +145,41 @@ class BatchRun:
                 limits.seconds, and that still lacks an answer, ends as temperror. What a
                 stale answer stands in for counts for no longer than a single check waits for it
         """
+        from senderid_fast._core.answering import answer_one
+
         now, expires, failure_expires = expiry
         if type(answer) is StaleAnswer:
             took = min(took, self._most_stale)
-        self._core.answer(question, answer, expires, failure_expires, now, took, self._keep)
+        answer_one(self._core, question, answer, expires, failure_expires, now, took, self._keep)
+
+    def answer_all(
+        self,
+        questions: Sequence[Question],
+        answers: Sequence[Answer],
+        settings: Settings,
+        expiry: Callable[[Answer], tuple[int, int, int]],
+        took: int,
+    ) -> None:
+        """As answer(), for questions that were asked together; expiry is what gives that of an
+        answer, and settings are what it goes by."""
+
+        def other(question: Question, answer: Answer, took: int) -> None:
+            self.answer(question, answer, expiry(answer), took)
+
+        from senderid_fast._core.answering import answer_all
+
+        answer_all(
+            self._core,
+            questions,
+            answers,
+            settings.min_ttl,
+            settings.max_ttl,
+            int(settings.failure_ttl * 1e9),
+            monotonic_ns(),
+            took,
+            self._keep,
+            other,
+        )
 
     def expire(self) -> None:
         """End what waits: temperror, time-limit."""

@@ -13,6 +13,7 @@ from itertools import islice
 from time import monotonic_ns, time_ns
 from typing import TYPE_CHECKING, Any, NamedTuple, Self, cast
 
+from senderid_fast._core.answering import expiry, failures
 from senderid_fast._core.answers import AnswerStore
 from senderid_fast._core.checks import Check, Evaluator
 from senderid_fast._core.closures import closure as core_closure
@@ -380,8 +381,8 @@ class EngineBase(ABC):
             expires = now + answer.ttl * 1_000_000_000
             return now, expires, min(expires, now + self._failure_ttl)
         try:
-            ttl = min(max(float(cast(Answer, answer).ttl), settings.min_ttl), settings.max_ttl)
-            expires = now + int(ttl * 1e9)
+            ttl = cast(Answer, answer).ttl
+            expires = expiry(ttl, settings.min_ttl, settings.max_ttl, now)
         except Exception:  # noqa: BLE001 - a field of a stranger's object may raise anything
             expires = now  # no time to live: good for this check alone
         return now, expires, now + self._failure_ttl
@@ -394,13 +395,9 @@ class EngineBase(ABC):
 
     def _count(self, answer: Answer | None) -> Answer:
         """Count a resolver's answer; what is none becomes one."""
-        if answer is None:
-            answer = Answer(Status.ERROR, detail="the resolver returned None")
-        try:
-            self._failed += Status(answer.status).is_error
-        except Exception:  # noqa: BLE001 - a field of a stranger's object may raise anything
-            self._failed += 1
-        return answer
+        answers = [answer]
+        self._failed += failures(answers)
+        return cast(Answer, answers[0])
 
     @staticmethod
     def _raised(error: BaseException) -> Answer:

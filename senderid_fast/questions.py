@@ -45,10 +45,15 @@ class Status(StrEnum):
     MALFORMED = "malformed"
     ERROR = "error"
 
+    __hash__ = str.__hash__  # that of Enum is written in Python
+
     @property
     def is_error(self) -> bool:
         """Whether the question is still open: neither records nor a sure "there are none"."""
-        return self not in (Status.OK, Status.NODATA, Status.NXDOMAIN)
+        return self not in _ANSWERS
+
+
+_ANSWERS = (Status.OK, Status.NODATA, Status.NXDOMAIN)
 
 
 class Question(NamedTuple):

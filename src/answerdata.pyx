@@ -18,8 +18,11 @@ from senderid_fast._core.cidr cimport (
 from senderid_fast._core.names cimport NAME_MAX
 from senderid_fast._core.records cimport record_release, sf_release, sf_retain
 
-from senderid_fast.questions import StaleAnswer, Status
+from senderid_fast.questions import Question, RRType, StaleAnswer, Status
 
+cdef object new_tuple = tuple.__new__
+cdef dict RRTYPES = {int(rrtype): rrtype for rrtype in RRType}
+cdef object OK = Status.OK
 cdef dict STATUS_NUMBERS = {status: number for number, status in enumerate(Status)}
 
 cdef enum:
@@ -42,6 +45,11 @@ cdef void answer_release(AnswerData *answer) noexcept nogil:
 
 cdef const uint8_t *octets_at(bytes octets) except NULL:
     return <const uint8_t *><const char *>octets
+
+
+cdef object question_object(const uint8_t *name, int length, int rrtype):
+    """questions.Question for a name and a type that the core has."""
+    return new_tuple(Question, ((<const char *>name)[:length].decode("latin-1"), RRTYPES[rrtype]))
 
 
 cdef bytes name_octets(str name):
@@ -221,8 +229,10 @@ cdef AnswerData *answer_read(question, answer, int64_t expires) except NULL:
     if not 0 < len(name) <= NAME_MAX:
         raise ValueError(f"{question.name!r} is no name of 1 to {NAME_MAX} octets")
     try:
-        status = Status(answer.status)
-        if status is not Status.OK:
+        status = answer.status
+        if type(status) is not Status:
+            status = Status(status)
+        if status is not OK:
             detail = str(answer.detail).encode("utf-8", "replace")[:500]
             return compile_empty(name, rrtype, STATUS_NUMBERS[status], detail, expires)
         records = answer.records

@@ -209,19 +209,16 @@ cdef class AnswerStore:
     limit           octets for all answers; a sixteenth of it is for names that a macro made for one
                     message
     heat_for_table  evaluations of a policy after which a table of it is made; 0: never
-    shares_records  whether a record that several names have is held once
     stale           nanoseconds after the end of its time to live in which an answer may stand in for an
                     error (RFC 8767); 0: none does
     """
 
-    def __cinit__(self, size_t limit=64 << 20, uint32_t heat_for_table=0, bint shares_records=True,
-                  int64_t stale=0):
+    def __cinit__(self, size_t limit=64 << 20, uint32_t heat_for_table=0, int64_t stale=0):
         memset(&self.data, 0, sizeof(StoreData))
         sf_lock_init(&self.data.lock)
         self.data.areas[1].limit = limit // 16
         self.data.areas[0].limit = limit - limit // 16
         self.data.heat_for_table = heat_for_table
-        self.data.shares_records = shares_records
         self.data.stale = stale
 
     def __dealloc__(self):
@@ -261,7 +258,7 @@ cdef class AnswerStore:
             sf_write_unlock(&data.lock)
             return
         table = &data.areas[area]
-        shares = data.shares_records and area == 0 and answer.record_count
+        shares = area == 0 and answer.record_count
         if answer_cost(answer) + records_cost(answer) > table.limit // 8 or (shares and answer.interned):
             data.refused += 1
             store_forget(data, answer)

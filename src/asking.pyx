@@ -4,7 +4,7 @@ What may live here: the one function that asks, the two that count, how a term e
 what a term's target-name is. What a mechanism makes of an answer is in evaluator.pyx.
 """
 
-from libc.stdint cimport INT64_MIN, uint8_t, uint32_t, uint64_t
+from libc.stdint cimport uint8_t, uint32_t, uint64_t
 from libc.stdlib cimport realloc
 from libc.string cimport memcmp, memcpy
 
@@ -16,6 +16,7 @@ from senderid_fast._core.answers cimport store_find
 from senderid_fast._core.cidr cimport FAMILY_IP4, address_write_reverse, u128
 from senderid_fast._core.tables cimport sorted4_last, sorted4_match, sorted6_last, sorted6_match
 from senderid_fast._core.macros cimport USES_MESSAGE, USES_P, USES_SENDER, macro_expand_name
+from senderid_fast._core.fetched cimport fetched_find
 from senderid_fast._core.names cimport name_is_within, name_key, sf_hash
 from senderid_fast._core.recorder cimport EVENT_QUESTION, EVENT_TARGET, Event, recorder_note
 from senderid_fast._core.records cimport RecordData, record_retain
@@ -53,7 +54,7 @@ cdef int ask(CheckData *check, int rrtype, const Target *target, AnswerData **an
                 found = check.pins[i]
                 break
     if found == NULL and check.fetched != NULL:
-        found = store_find(check.fetched, 0, hash, rrtype, target.name, target.length, INT64_MIN)
+        found = fetched_find(check.fetched, hash, rrtype, target.name, target.length)
     if check.recorder != NULL:
         event = recorder_note(check.recorder, EVENT_QUESTION, target.name, target.length, check.lookups,
                               check.void_lookups)

@@ -8,10 +8,10 @@ from cpython.bytes cimport PyBytes_AS_STRING, PyBytes_FromStringAndSize, PyBytes
 from libc.stdint cimport int64_t, uint8_t, uint32_t
 from libc.string cimport memcpy
 
-from senderid_fast._core.answerdata cimport STATUS_NXDOMAIN, AnswerData, answer_compile, answer_release
+from senderid_fast._core.answerdata cimport (
+    STATUS_NXDOMAIN, AnswerData, answer_compile, question_object,
+)
 from senderid_fast._core.packed cimport KEY_BUFFER, SKEW, Packed, key_write, packed_compile, packed_read
-
-from senderid_fast.questions import Question, RRType
 
 cdef enum:
     CRC_SIZE = 4
@@ -42,9 +42,8 @@ cdef class CacheReader:
         self.crc32 = crc32
 
     cdef int take(self, object get, const uint8_t *name, int length, int rrtype, double unix, int64_t now,
-                  AnswerData **first, AnswerData **second) except -1:
-        """Whether the cache has an answer. If so it is in first, and once more in second unless that is
-        NULL; the references belong to the caller.
+                  AnswerData **out) except -1:
+        """Whether the cache has an answer. If so it is in out, and the reference belongs to the caller.
 
         get   function: the octets of a key (bytes), or None
         unix  seconds of Unix time; now  nanoseconds, on the clock of the store
@@ -69,27 +68,16 @@ cdef class CacheReader:
                 if left < 0:
                     return 0
                 expires = self.expiry(<int64_t>left, packed.status, now)
-                first[0] = packed_compile(&packed, name, length, rrtype, expires, &is_sure)
-                if first[0] != NULL and second != NULL:
-                    second[0] = packed_compile(&packed, name, length, rrtype, expires, &is_sure)
-                    if second[0] == NULL:
-                        answer_release(first[0])
-                        first[0] = NULL
-                if first[0] != NULL:
+                out[0] = packed_compile(&packed, name, length, rrtype, expires, &is_sure)
+                if out[0] != NULL:
                     return 1
                 if is_sure:
                     raise MemoryError
-        question = Question((<const char *>name)[:length].decode("latin-1"), RRType(rrtype))
+        question = question_object(name, length, rrtype)
         answer = self.decode(question, key, found, unix)
         if answer is None:
             return 0
-        first[0] = self.compiled(question, answer, now)
-        if second != NULL:
-            try:
-                second[0] = self.compiled(question, answer, now)
-            except BaseException:
-                answer_release(first[0])
-                raise
+        out[0] = self.compiled(question, answer, now)
         return 1
 
     cdef AnswerData *compiled(self, question, answer, int64_t now) except NULL:

@@ -12,7 +12,9 @@ from libc.stdint cimport int64_t, uint8_t
 from libc.stdlib cimport free, realloc
 from libc.string cimport memcmp, memset
 
-from senderid_fast._core.answerdata cimport STATUS_NXDOMAIN, AnswerData, answer_compile, answer_release
+from senderid_fast._core.answerdata cimport (
+    STATUS_NXDOMAIN, AnswerData, answer_compile, answer_release, question_object,
+)
 from senderid_fast._core.answers cimport AnswerStore
 from senderid_fast._core.cidr cimport FAMILY_NONE, address_from_octets, address_parse
 from senderid_fast._core.closures cimport questions_ahead
@@ -32,7 +34,6 @@ from senderid_fast._core.terms cimport octets_of_text
 from senderid_fast._core.verdict cimport KIND_HELO, KIND_HOST, KIND_MAIL_FROM, KIND_PRA, verdict_of
 
 from senderid_fast.errors import InputError
-from senderid_fast.questions import Question, RRType
 
 cdef extern from "Python.h":
     bint PyUnicode_IS_COMPACT_ASCII(object text) noexcept
@@ -311,8 +312,8 @@ cdef class Check:
     @property
     def question(self):
         if self.verdict is None and self.asked is None:
-            name = (<const char *>self.check.question.name)[:self.check.question.length].decode("latin-1")
-            self.asked = Question(name, RRType(self.check.question.rrtype))
+            self.asked = question_object(self.check.question.name, self.check.question.length,
+                                         self.check.question.rrtype)
         return self.asked if self.verdict is None else None
 
     cdef int go_on(self, AnswerData *data, int64_t now) except -1:
@@ -359,7 +360,7 @@ cdef class Check:
         cdef AnswerData *data = NULL
         cdef int count = 0
         while self.verdict is None and reader.take(get, question.name, question.length, question.rrtype, unix,
-                                                   now, &data, NULL):
+                                                   now, &data):
             self.go_on(data, now)
             count += 1
         return count

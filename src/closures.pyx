@@ -10,14 +10,13 @@ from libc.stdint cimport int64_t, uint8_t
 from libc.stdlib cimport free
 from libc.string cimport memset
 
+from senderid_fast._core.answerdata cimport question_object
 from senderid_fast._core.answers cimport AnswerStore, sf_read_lock, sf_read_unlock
 from senderid_fast._core.asking cimport NAME_ROOM, CheckData, Closure, QuestionData, Target
 from senderid_fast._core.cidr cimport FAMILY_IP4, FAMILY_IP6
 from senderid_fast._core.evaluator cimport begin_evaluation, check_host
 from senderid_fast._core.identities cimport IDENTITY_OK, MAILBOX_MAX, Identity, identity_of_domain
 from senderid_fast._core.records cimport record_release
-
-from senderid_fast.questions import Question, RRType
 
 
 def closure(AnswerStore store not None, tuple limits not None, bint plain_for_pra, bytes domain not None,
@@ -89,8 +88,7 @@ cdef list questions_of(const Closure *found):
     cdef int i
     for i in range(found.question_count):
         question = &found.questions[i]
-        name = (<const char *>question.name)[:question.length].decode("latin-1")
-        questions.append(Question(name, RRType(question.rrtype)))
+        questions.append(question_object(question.name, question.length, question.rrtype))
     return questions
 
 

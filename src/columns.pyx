@@ -14,15 +14,14 @@ from libc.stdint cimport INT64_MAX, int8_t, int64_t, uint8_t, uint32_t
 from libc.stdlib cimport calloc, free, realloc
 from libc.string cimport memcpy
 
-from senderid_fast._core.answerdata cimport (
-    STATUS_NXDOMAIN, AnswerData, answer_compile, answer_release,
-)
+from senderid_fast._core.answerdata cimport question_object
 from senderid_fast._core.answers cimport Area, AnswerStore, sf_read_lock, sf_read_unlock
 from senderid_fast._core.arrow cimport COLUMN_NUMBER, Column, column_at
 from senderid_fast._core.asking cimport MISSING, SCOPE_NUMBER_PRA
 from senderid_fast._core.checks cimport Evaluator
 from senderid_fast._core.cidr cimport FAMILY_IP4, FAMILY_NONE, address_from_octets, address_parse
 from senderid_fast._core.evaluator cimport evaluate_held
+from senderid_fast._core.fetched cimport fetched_free
 from senderid_fast._core.headers cimport PRA_FOUND, pra_select
 from senderid_fast._core.identities cimport (
     IDENTITY_INVALID, IDENTITY_NO_PRA, IDENTITY_OK, has_u_labels, identity_of_helo, identity_of_mail_from,
@@ -40,12 +39,11 @@ from senderid_fast._core.preparing cimport (
 )
 from senderid_fast._core.verdict cimport KIND_HELO, KIND_MAIL_FROM, KIND_PRA
 from senderid_fast._core.waiting cimport (
-    NO_MEMORY, NO_QUESTION, QUESTION_ANSWERED, QUESTION_LENT, QUESTION_NEW, QUESTION_OPEN, QUESTION_OVER, Item,
-    Wanted, questions_add, questions_again, questions_free,
+    NO_MEMORY, NO_QUESTION, QUESTION_ANSWERED, QUESTION_NEW, QUESTION_OPEN, Item, Wanted, questions_add,
+    questions_free,
 )
 
 from senderid_fast.errors import InputError
-from senderid_fast.questions import Question, RRType
 
 cdef enum:
     CONVERTED_MOST = 4096     # octets of a mailbox with U-labels: a_labels leaves a longer one too long
@@ -70,8 +68,6 @@ cdef class Batch:
         cdef Part *part
         self.evaluator = evaluator
         self.store = store
-        # What the batch needs is never pushed out.
-        self.fetched = AnswerStore(<size_t>1 << 60, shares_records=False)
         self.ip, self.mail_from, self.helo, self.headers = ip, mail_from, helo, headers
         self.rows = ip.rows
         self.limit = limit
@@ -105,11 +101,12 @@ cdef class Batch:
             part.in_order = True
             for j in range(BLOCK_ROWS):
                 check_set_up(&part.rows[j].check, &evaluator.common, &store.data, now, unix)
-                part.rows[j].check.fetched = &self.fetched.data
+                part.rows[j].check.fetched = &self.fetched
                 part.rows[j].check.brief = True
 
     def __dealloc__(self):
         cdef int i, j, k
+        fetched_free(&self.fetched)
         if self.parts == NULL:
             return
         for i in range(self.part_count):
@@ -167,8 +164,7 @@ cdef class Batch:
                 wanted = &part.questions.wanted[number]
                 if wanted.state != QUESTION_NEW:
                     continue                             # a cache had it
-                name = (<const char *>part.questions.names)[wanted.name:wanted.name + wanted.length]
-                question = Question(name.decode("latin-1"), RRType(wanted.rrtype))
+                question = question_object(part.questions.names + wanted.name, wanted.length, wanted.rrtype)
                 wanted.state = QUESTION_OPEN
                 if question not in self.routes:
                     self.routes[question] = []
@@ -176,41 +172,6 @@ cdef class Batch:
                 self.routes[question].append((i, number))
             part.questions.handed = part.questions.count
         return fresh
-
-    def answer(self, question, answer, int64_t expires, int64_t failure_expires, int64_t now, int64_t took,
-               AnswerStore keep=None):
-        """Take the answer (questions.Answer) to an open question; None: there was no time for one.
-
-        expires, failure_expires   as for Check.answer
-        took   nanoseconds from when it was asked; an answer that took all the time comes too late
-        keep   the store in which others find it
-        """
-        cdef AnswerData *data
-        cdef int area = 1, state = QUESTION_OVER
-        cdef Wanted *wanted
-        routes = self.routes.pop(question, None)
-        if routes is None:
-            raise ValueError(f"answer: {question} is not open")
-        for i, number in routes:
-            area = min(area, <int>self.parts[<int>i].questions.wanted[<int>number].area)
-        if answer is not None and took < self.limit:
-            state = QUESTION_ANSWERED
-            data = answer_compile(question, answer, expires)
-            if data.status > STATUS_NXDOMAIN:
-                expires = failure_expires
-            self.fetched.keep(data, 0, now)
-            answer_release(data)
-            if keep is not None and (expires > now or keep.data.stale):
-                # An answer of its own: the store may share its records, and hangs tables on it.
-                data = answer_compile(question, answer, expires)
-                data.expires = expires
-                keep.take(data, area, now)
-                answer_release(data)
-        for i, number in routes:
-            wanted = &self.parts[<int>i].questions.wanted[<int>number]
-            wanted.state = <uint8_t>state
-            wanted.took = took
-            self.parts[<int>i].questions.open -= 1
 
     def expire(self):
         """From now on, what lacks an answer is temperror (RFC 7208 4.6.4): run every part once more."""
@@ -305,8 +266,6 @@ cdef class Batch:
         cdef int number = questions_add(&part.questions, &row.check.question)
         if number == NO_MEMORY:
             no_memory()
-        if number >= 0 and part.questions.wanted[number].state == QUESTION_LENT:
-            questions_again(&part.questions, number)
         if self.expiring or row.item.spent >= self.limit or (
                 number >= 0 and part.questions.wanted[number].state >= QUESTION_ANSWERED):
             # (Answered, and yet not there: the memory for it could not be had.)

@@ -84,22 +84,12 @@ cdef int questions_add(QuestionSet *questions, const QuestionData *question) noe
     wanted.rrtype = <uint8_t>question.rrtype
     wanted.area = <uint8_t>question.area
     wanted.state = QUESTION_NEW
-    wanted.lost = 0
     memcpy(questions.names + questions.names_used, question.name, question.length)
     questions.names_used += question.length
     questions.count += 1
     questions.open += 1
     questions.slots[at] = questions.count
     return questions.count - 1
-
-
-cdef void questions_again(QuestionSet *questions, int number) noexcept nogil:
-    """An answer that was lent is lost: its question is as new."""
-    questions.wanted[number].state = QUESTION_NEW
-    questions.wanted[number].lost = 1
-    questions.open += 1
-    questions.looked = min(questions.looked, number)
-    questions.handed = min(questions.handed, number)
 
 
 cdef void questions_free(QuestionSet *questions) noexcept nogil:

@@ -79,5 +79,6 @@ cdef inline bint answer_is_for(const AnswerData *answer, uint64_t hash, int rrty
 
 cdef void answer_retain(AnswerData *answer) noexcept nogil
 cdef void answer_release(AnswerData *answer) noexcept nogil
+cdef object question_object(const uint8_t *name, int length, int rrtype)
 cdef AnswerData *answer_compile(question, answer, int64_t expires) except NULL
 cdef object answer_records(const AnswerData *answer)

@@ -67,7 +67,6 @@ ctypedef struct StoreData:
     RecordData **records      # by their text: held once, however many names have them
     size_t record_mask
     size_t record_count
-    bint shares_records
     int64_t stale             # nanoseconds after its end in which an answer may stand in for an error; 0: none
     uint64_t evicted
     uint64_t expired

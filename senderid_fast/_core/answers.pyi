@@ -8,7 +8,6 @@ class AnswerStore:
         cls,
         limit: int = ...,
         heat_for_table: int = ...,
-        shares_records: bool = ...,
         stale: int = ...,
     ) -> AnswerStore: ...
     def put(

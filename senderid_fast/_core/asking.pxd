@@ -4,6 +4,7 @@ from libc.stdint cimport int64_t, uint8_t, uint32_t, uint64_t
 from senderid_fast._core.answerdata cimport AnswerData
 from senderid_fast._core.answers cimport StoreData
 from senderid_fast._core.cidr cimport Address, u128
+from senderid_fast._core.fetched cimport Fetched
 from senderid_fast._core.macros cimport MacroValues
 from senderid_fast._core.recorder cimport Event, Recorder
 from senderid_fast._core.records cimport RecordData
@@ -115,7 +116,7 @@ ctypedef struct CheckData:
     LimitsData limits
     StoreData *store
     AnswerData **pins       # answers fetched for this check, good whatever their time to live
-    StoreData *fetched      # the same for many checks that run together (columns.pyx); NULL: none
+    const Fetched *fetched  # the same for many checks that run together (columns.pyx); NULL: none
     Recorder *recorder      # NULL but in a trace
     Walk *walk              # NULL but while a policy table is made
     Closure *closure        # NULL but while questions are collected

@@ -10,7 +10,7 @@ cdef class CacheReader:
     cdef object decode
     cdef object crc32
     cdef int take(self, object get, const uint8_t *name, int length, int rrtype, double unix, int64_t now,
-                  AnswerData **first, AnswerData **second) except -1
+                  AnswerData **out) except -1
     cdef AnswerData *compiled(self, question, answer, int64_t now) except NULL
     cdef bint is_sound(self, bytes key, bytes raw) except -1
     cdef int64_t expiry(self, int64_t ttl, int status, int64_t now) noexcept

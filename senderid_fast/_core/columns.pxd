@@ -7,6 +7,7 @@ from senderid_fast._core.arrow cimport Column
 from senderid_fast._core.asking cimport CheckData
 from senderid_fast._core.checks cimport Evaluator
 from senderid_fast._core.headers cimport PraData
+from senderid_fast._core.fetched cimport Fetched
 from senderid_fast._core.identities cimport Identity
 from senderid_fast._core.macros cimport EXPLANATION_MAX
 from senderid_fast._core.outcomes cimport Arena, Octets, OutcomeData
@@ -53,7 +54,7 @@ ctypedef struct Part:
 cdef class Batch:
     cdef Evaluator evaluator
     cdef AnswerStore store
-    cdef AnswerStore fetched
+    cdef Fetched fetched           # answers, of all parts
     cdef Column ip
     cdef Column mail_from
     cdef Column helo

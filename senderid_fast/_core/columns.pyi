@@ -4,7 +4,7 @@ from senderid_fast._core.answers import AnswerStore
 from senderid_fast._core.arrow import Column
 from senderid_fast._core.checks import Evaluator
 from senderid_fast._core.outcomes import Octets
-from senderid_fast.questions import Answer, Question
+from senderid_fast.questions import Question
 
 @final
 class Batch:
@@ -41,16 +41,6 @@ class Batch:
     def begun(self) -> bool: ...
     def run(self, number: int, most: int = ...) -> None: ...
     def questions(self) -> list[Question]: ...
-    def answer(
-        self,
-        question: Question,
-        answer: Answer | None,
-        expires: int,
-        failure_expires: int,
-        now: int,
-        took: int,
-        keep: AnswerStore | None = None,
-    ) -> None: ...
     def expire(self) -> None: ...
     def codes(self, kind: int, which: str) -> Octets: ...
     def known(self, kind: int) -> tuple[Octets | None, int]: ...

@@ -8,7 +8,6 @@ cdef enum QuestionState:
     QUESTION_OPEN
     QUESTION_ANSWERED
     QUESTION_OVER             # asked for as long as a check may take, without an answer
-    QUESTION_LENT             # answered; the answer is in the engine's store alone, which may lose it
 
 cdef enum:
     QUESTIONS_MOST = 65536    # that may be open in one part; more rows than that wait for their turn
@@ -23,7 +22,6 @@ ctypedef struct Wanted:
     uint8_t rrtype
     uint8_t area              # of the store
     uint8_t state             # QuestionState
-    uint8_t lost              # it was lent, and lost: the next answer stays with the batch
 
 ctypedef struct QuestionSet:
     Wanted *wanted
@@ -46,5 +44,4 @@ ctypedef struct Item:
     int question              # it waits for; NO_QUESTION: it found no room for it
 
 cdef int questions_add(QuestionSet *questions, const QuestionData *question) noexcept nogil
-cdef void questions_again(QuestionSet *questions, int number) noexcept nogil
 cdef void questions_free(QuestionSet *questions) noexcept nogil

@@ -237,7 +237,7 @@ def test_a_head_without_room_for_the_crc_is_none(head: int) -> None:
 
 @pytest.mark.parametrize("threads", [1, 3])
 def test_a_store_that_loses_answers_does_not_lose_rows(threads: int) -> None:
-    """The batch needs many times what the store can hold; what that drops is read once more."""
+    """The batch needs many times what the store can hold; what it has taken stays with it."""
     count = 13_000
     zone = {
         f"d{n}.example": [{"TXT": f"v=spf1 a:h{n % 4_000}.example ip4:192.0.2.{n % 200} -all"}]
@@ -255,4 +255,4 @@ def test_a_store_that_loses_answers_does_not_lose_rows(threads: int) -> None:
     counts = engine.statistics()
     assert counts["evicted"] > 0
     assert (dns.questions, counts["asked"], counts["cache_misses"]) == ([], 0, 0)
-    assert counts["cache_hits"] > 17_000
+    assert counts["cache_hits"] == 17_000
