@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
+import argparse
 import re
 from collections import Counter
+from collections.abc import Iterator
 from pathlib import Path
 from urllib.parse import unquote
 
 import pytest
+
+from senderid_fast.cli import parser
 
 ROOT = Path(__file__).parents[2]
 PAGES = sorted(
@@ -72,3 +76,32 @@ def test_every_page_is_linked_from_the_readme() -> None:
     linked = {(ROOT / link.partition("#")[0]).resolve() for link in links(ROOT / "README.md")}
     assert linked >= {page for page in PAGES if page.name != "README.md"}
     assert linked >= {ROOT / "benchmarks" / "README.md", ROOT / "examples" / "README.md"}
+
+
+def commands() -> Iterator[tuple[str, argparse.ArgumentParser]]:
+    """Each command's name and parser, those with actions below them included."""
+
+    def below(above: argparse.ArgumentParser) -> Iterator[tuple[str, argparse.ArgumentParser]]:
+        for action in above._actions:
+            if isinstance(action, argparse._SubParsersAction):
+                yield from action.choices.items()
+
+    for name, command in below(parser()):
+        yield name, command
+        for _, action in below(command):
+            yield name, action
+
+
+def test_every_command_and_option_stands_in_the_documents() -> None:
+    overview = ROOT / "docs" / "command-line.md"
+    text = overview.read_text("utf-8")
+    for name, command in commands():
+        row = re.search(rf"^\| \[`{name}`\]\(([^)#]*)(?:#\S+)?\) \|", text, re.MULTILINE)
+        assert row is not None, name
+        pages = text + (overview.parent / row[1]).read_text("utf-8") if row[1] else text
+        for action in command._actions:
+            for option in action.option_strings:
+                if option in ("-h", "--help"):
+                    continue
+                alone = rf"(?<![\w-]){re.escape(option)}(?![\w-])"
+                assert re.search(alone, pages), f"{name} {option}"
