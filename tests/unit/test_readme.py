@@ -50,7 +50,7 @@ def test_the_commands_of_the_readme(tmp_path: Path, monkeypatch: pytest.MonkeyPa
         assert main(words) == (1 if words[0] == "record" else 0)
 
 
-@pytest.mark.parametrize("page", ["README.md", "docs/postfix.md"])
+@pytest.mark.parametrize("page", ["README.md", "docs/postfix.md", "docs/sendmail.md"])
 def test_the_stamped_message(page: str, tmp_path: Path) -> None:
     """The fields that follow from the configuration that the page shows."""
     from senderid_fast import Engine, ZoneResolver
