@@ -78,6 +78,19 @@ def test_every_page_is_linked_from_the_readme() -> None:
     assert linked >= {ROOT / "benchmarks" / "README.md", ROOT / "examples" / "README.md"}
 
 
+def test_the_house_is_complete() -> None:
+    """docs/architecture.md names every module, but for those of folders that it sums up."""
+    text = (ROOT / "docs" / "architecture.md").read_text("utf-8")
+    house = text.partition("## The house\n")[2].partition("\n## ")[0]
+    package = ROOT / "senderid_fast"
+    summed_up = {package / "cli", package / "comparing", package / "rows" / "logs"}
+    names = [f"{path.stem}.pyx" for path in (ROOT / "src").glob("*.pyx")]
+    for path in package.rglob("*.py"):
+        names.append(f"{path.parent.name}/" if path.parent in summed_up else path.stem)
+    missing = {name for name in names if not re.search(rf"(?<![\w.]){re.escape(name)}", house)}
+    assert missing <= {"__init__", "__main__"}
+
+
 def commands() -> Iterator[tuple[str, argparse.ArgumentParser]]:
     """Each command's name and parser, those with actions below them included."""
 
