@@ -87,8 +87,14 @@ def test_the_house_is_complete() -> None:
     names = [f"{path.stem}.pyx" for path in (ROOT / "src").glob("*.pyx")]
     for path in package.rglob("*.py"):
         names.append(f"{path.parent.name}/" if path.parent in summed_up else path.stem)
-    missing = {name for name in names if not re.search(rf"(?<![\w.]){re.escape(name)}", house)}
+    missing = {name for name in names if not re.search(rf"(?<![\w.]){re.escape(name)}(?!\w)", house)}
     assert missing <= {"__init__", "__main__"}
+
+
+def test_every_benchmark_is_told_of() -> None:
+    folder = ROOT / "benchmarks"
+    text = (folder / "README.md").read_text("utf-8")
+    assert [path.name for path in folder.glob("bench_*.py") if f"`{path.name}`" not in text] == []
 
 
 def commands() -> Iterator[tuple[str, argparse.ArgumentParser]]:
