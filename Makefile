@@ -5,7 +5,7 @@ BIN = .venv/bin
 .PHONY: help set-up demo test lint bench bench-peers bench-mail fuzz wheel clean
 
 help:
-	@echo "make demo         check the connections, messages and rows of examples/ against its zone"
+	@echo "make demo         check what is in examples/, and show what a milter says of its messages"
 	@echo "make test         all tests"
 	@echo "make lint         ruff, mypy --strict, stubtest, cython-lint"
 	@echo "make bench        pytest-benchmark suites of each layer"
@@ -23,6 +23,7 @@ demo: set-up
 	  examples/messages/*.eml
 	$(BIN)/senderid-fast batch examples/batch/rows.csv --columns ip=client,helo=name,mail_from=sender \
 	  --zone examples/example.zone
+	$(BIN)/python examples/milter_session.py
 
 test: set-up
 	@scripts/install-test-servers.sh

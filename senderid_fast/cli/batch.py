@@ -16,9 +16,7 @@ from typing import TYPE_CHECKING, Any
 from senderid_fast.cli.interrupts import Interrupts
 from senderid_fast.cli.options import (
     add_answer_options,
-    add_cache_option,
     add_limit_options,
-    add_stale_option,
     cache_of,
     limits_of,
     resolver_of,
@@ -83,28 +81,27 @@ def register(commands: Any) -> None:
     )
     _add_row_options(parser)
     _add_job_options(parser)
-    sources = add_answer_options(parser)
-    sources.add_argument(
+    answers = add_answer_options(parser, cache=True, stale=True)
+    answers.source.add_argument(
         "--answers",
         metavar="FILE",
         help="answer from this file alone, which --save-answers wrote; what it does not hold is "
         "temperror",
     )
-    parser.add_argument(
+    answers.group.add_argument(
         "--save-answers",
         metavar="FILE",
         help="keep every answer in this file (.arrows), for --answers",
     )
-    parser.add_argument(
+    answers.group.add_argument(
         "--concurrency",
         metavar="N",
         type=int,
         default=64,
-        help="questions that are asked at the same time (default: %(default)s)",
+        help="questions under way at once, where the servers cannot be asked in bulk "
+        "(default: %(default)s)",
     )
-    add_cache_option(parser)
     add_limit_options(parser)
-    add_stale_option(parser)
     parser.set_defaults(run=run)
 
 
@@ -173,7 +170,7 @@ def _add_job_options(parser: argparse.ArgumentParser) -> None:
         help="threads that check (default: one for each core but one, which reads and writes)",
     )
     group.add_argument(
-        "--batch-rows", metavar="N", type=int, help="rows of a block (default: 65536)"
+        "--batch-rows", metavar="N", type=int, help="rows of a block (default: 131072)"
     )
     again = group.add_mutually_exclusive_group()
     again.add_argument(

@@ -60,7 +60,8 @@ def register(commands: Any) -> None:
     )
 
     def action(name: str, words: str) -> argparse.ArgumentParser:
-        one: argparse.ArgumentParser = actions.add_parser(name, help=words, description=words)
+        said = f"{words[:1].upper()}{words[1:]}."
+        one: argparse.ArgumentParser = actions.add_parser(name, help=words, description=said)
         one.add_argument(
             "--cache",
             metavar="CACHE",

@@ -10,11 +10,9 @@ from typing import TYPE_CHECKING, Any
 
 from senderid_fast.cli.options import (
     add_answer_options,
-    add_cache_option,
     add_identity_options,
     add_limit_options,
     add_output_options,
-    add_stale_option,
     asked_of,
     call,
     engine_of,
@@ -77,10 +75,8 @@ def register(commands: Any) -> None:
         help="in place of all of these: a file with a connection on each line, as IP, HELO name "
         'and reverse-path, with tabs or spaces between; "-": standard input; "#" begins a comment',
     )
-    add_answer_options(parser)
-    add_cache_option(parser)
+    add_answer_options(parser, cache=True, stale=True)
     add_limit_options(parser)
-    add_stale_option(parser)
     add_output_options(parser)
     parser.set_defaults(run=run)
 

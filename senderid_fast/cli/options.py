@@ -21,13 +21,12 @@ if TYPE_CHECKING:
 
 __all__ = [
     "OPTION_OF_FIELD",
+    "AnswerOptions",
     "Asked",
     "add_answer_options",
-    "add_cache_option",
     "add_identity_options",
     "add_limit_options",
     "add_output_options",
-    "add_stale_option",
     "asked_of",
     "cache_of",
     "call",
@@ -78,6 +77,13 @@ class Asked(NamedTuple):
     arguments: tuple[Any, ...]
 
 
+class AnswerOptions(NamedTuple):
+    """The group of options that say where answers come from, and those that exclude each other."""
+
+    group: argparse._ArgumentGroup
+    source: argparse._MutuallyExclusiveGroup
+
+
 def add_identity_options(parser: argparse.ArgumentParser) -> argparse._ArgumentGroup:
     """--ip, --helo, --mail-from, --domain, --sender, --scope; their group is returned."""
     group = parser.add_argument_group("what is checked")
@@ -108,8 +114,11 @@ def add_identity_options(parser: argparse.ArgumentParser) -> argparse._ArgumentG
     return group
 
 
-def add_answer_options(parser: argparse.ArgumentParser) -> argparse._MutuallyExclusiveGroup:
-    """--zone, --server, --timeout; the group of those that exclude each other is returned."""
+def add_answer_options(
+    parser: argparse.ArgumentParser, *, cache: bool = False, stale: bool = False
+) -> AnswerOptions:
+    """--zone, --server, --timeout; if wanted --cache, and --stale for commands that make many
+    checks."""
     group = parser.add_argument_group("where answers come from")
     source = group.add_mutually_exclusive_group()
     source.add_argument(
@@ -132,16 +141,23 @@ def add_answer_options(parser: argparse.ArgumentParser) -> argparse._MutuallyExc
         default=Limits().seconds,
         help="seconds for one check; more is temperror (default: %(default)g)",
     )
-    return source
-
-
-def add_cache_option(parser: argparse.ArgumentParser) -> None:
-    """--cache."""
-    parser.add_argument(
-        "--cache",
-        metavar="CACHE",
-        help="look for answers here first, and keep them here: lmdb:FOLDER or valkey://HOST",
-    )
+    if cache:
+        group.add_argument(
+            "--cache",
+            metavar="CACHE",
+            help="look for answers here first, and keep them here: lmdb:FOLDER or valkey://HOST",
+        )
+    if stale:
+        group.add_argument(
+            "--stale",
+            metavar="S",
+            type=float,
+            default=0,
+            help="where DNS gives an error, use an answer whose time to live ended at most S "
+            "seconds ago, and say so (RFC 8767, which recommends 86400 to 259200; default: none "
+            "is used)",
+        )
+    return AnswerOptions(group, source)
 
 
 def add_limit_options(parser: argparse.ArgumentParser) -> None:
@@ -160,18 +176,6 @@ def add_limit_options(parser: argparse.ArgumentParser) -> None:
         type=int,
         default=Limits().void_lookups,
         help="of these, terms without an answer; more is permerror (default: %(default)s)",
-    )
-
-
-def add_stale_option(parser: argparse.ArgumentParser) -> None:
-    """--stale, for commands that make many checks."""
-    parser.add_argument(
-        "--stale",
-        metavar="S",
-        type=float,
-        default=0,
-        help="where DNS gives an error, use an answer whose time to live ended at most S seconds "
-        "ago, and say so (RFC 8767, which recommends 86400 to 259200; default: none is used)",
     )
 
 

@@ -14,7 +14,6 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 from senderid_fast.cli.options import (
     Asked,
     add_answer_options,
-    add_cache_option,
     add_identity_options,
     add_limit_options,
     add_output_options,
@@ -97,8 +96,7 @@ def register(commands: Any) -> None:
         help="in place of --mail-from: a message, whose Purported Responsible Address is checked "
         'under scope pra (RFC 4406 4); "-": standard input',
     )
-    add_answer_options(parser)
-    add_cache_option(parser)
+    add_answer_options(parser, cache=True)
     add_limit_options(parser)
     add_output_options(parser)
     parser.set_defaults(run=run)

@@ -12,9 +12,7 @@ from typing import TYPE_CHECKING, Any
 
 from senderid_fast.cli.options import (
     add_answer_options,
-    add_cache_option,
     add_limit_options,
-    add_stale_option,
     engine_of,
     limits_of,
     octets_of,
@@ -111,10 +109,8 @@ def register(commands: Any) -> None:
         action="store_true",
         help="decide as the Sender ID agent of Exchange Server does by default, and add its fields",
     )
-    add_answer_options(parser)
-    add_cache_option(parser)
+    add_answer_options(parser, cache=True, stale=True)
     add_limit_options(parser)
-    add_stale_option(parser)
     group = parser.add_argument_group("output")
     group.add_argument("--json", action="store_true", help="a line of JSON for each message")
     group.add_argument(

@@ -153,7 +153,7 @@ KEYS = (
     Key("process", "socket_mode", T, 'mode of unix sockets: "0660" or 0o660, not 660'),
     Key("process", "socket_group", T, 'group of unix sockets, such as postfix; "": group'),
     Key("process", "grace_seconds", S, "at a stop, how long messages in hand may take"),
-    Key("process", "max_connections", W, "of one worker; more are closed at once"),
+    Key("process", "max_connections", W, "of all workers together; more are closed at once"),
     Key("process", "idle_seconds", S, "a connection that says nothing for so long is closed"),
     Key(
         "process",

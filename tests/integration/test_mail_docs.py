@@ -17,6 +17,7 @@ from support.smtp import Client, swaks
 
 POSTFIX = (CHECKOUT / "docs" / "postfix.md").read_text("utf-8")
 SENDMAIL = (CHECKOUT / "docs" / "sendmail.md").read_text("utf-8")
+README = (CHECKOUT / "README.md").read_text("utf-8")
 ZONE = {"example.com": [{"TXT": "v=spf1 ip4:192.0.2.1 -all"}]}
 
 
@@ -39,6 +40,8 @@ def policy_settings() -> dict[str, str]:
 def test_postfix_knows_every_setting() -> None:
     commands = re.findall(r"postconf -e '(.*?)'", POSTFIX)
     assert len(commands) == 3
+    (lines,) = blocks(README, "ini")
+    assert lines.splitlines() == commands[:2]
     named = policy_settings() | settings_of("\n".join(commands))
     mentioned = set(re.findall(r"`((?:smtpd|milter|non_smtpd|internal_mail)_\w+)", POSTFIX))
     every = subprocess.run(
@@ -111,7 +114,9 @@ def test_asking_by_hand() -> None:
     assert asyncio.run(run()) == f"action={shown[1]}\n\n"
 
 
-@pytest.mark.parametrize("document", [POSTFIX, SENDMAIL])
+@pytest.mark.parametrize(
+    "document", [POSTFIX, SENDMAIL, README], ids=["postfix", "sendmail", "readme"]
+)
 def test_the_configuration_can_be_used(document: str, tmp_path: Path) -> None:
     config = pytest.importorskip("senderid_fast.config")
     text = "\n".join(blocks(document, "toml"))
