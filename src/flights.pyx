@@ -130,6 +130,7 @@ cdef class Flights:
                 left.append(query)
                 continue
             answers[query.index] = query.answer
+            query.owner = None            # it may hold this query: nobody else would break that circle
             del under_way[query.question]
         self.finished.clear()
         return left
