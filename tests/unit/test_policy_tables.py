@@ -63,7 +63,7 @@ def test_hosts_with_the_same_record_share_a_table() -> None:
     ],
 )
 def test_a_walk_ends_after_so_many_steps(start: str, between: str, made: int) -> None:
-    """Networks, modifiers and macros of a stranger's record are gone through again in each range."""
+    """What a stranger's record has before its networks is gone through again in each range."""
     networks = between.join(f"ip4:198.51.{place // 100}.{place % 100 * 2}" for place in range(500))
     records = {"a.example": f"v=spf1 {start}{networks} -all", "h.example": "192.0.2.1"}
     engine = eager_engine(replies(records))
