@@ -29,8 +29,8 @@ from senderid_fast._core.identities cimport (
     identity_of_none, identity_of_pra,
 )
 from senderid_fast._core.outcomes cimport (
-    PUT_DONE, PUT_NO_MEMORY, TEXT_COUNT, Octets, OutcomeData, Outcomes, bits_of, octets_of_size, outcome_copy, outcome_gather,
-    outcome_lengths, outcome_put, put_raise,
+    PUT_DONE, PUT_NO_MEMORY, TEXT_COUNT, Octets, OutcomeData, Outcomes, bits_of, octets_of_size, outcome_copy,
+    outcome_gather, outcome_lengths, outcome_put, put_raise,
 )
 from senderid_fast._core.policies cimport policy_settle
 from senderid_fast._core.pra cimport PRA_NOT_ASCII, pra_converted, pra_domain
