@@ -114,7 +114,7 @@ cdef void area_drop(StoreData *store, Area *table, AnswerData *answer) noexcept 
     """An answer leaves its slot."""
     table.count -= 1
     table.octets -= answer_cost(answer) + tables_free(store, &answer.policies)
-    if answer.interned:
+    if answer.interned and store.shares_records:       # it may be in another store, which shares, as well
         table.octets -= records_leave(store, answer)
     else:
         table.octets -= records_cost(answer)

@@ -162,7 +162,7 @@ cdef bint stand_on(CheckData *check, AnswerData *answer) noexcept nogil:
     """A walk uses an answer. False: no table can stand on it, as it is not known, or is an error or stale,
     which is soon another."""
     cdef Walk *walk = check.walk
-    walk.asked += 1
+    walk.steps += 1
     if answer == NULL or answer.status > STATUS_NXDOMAIN or answer.over:
         walk.unknown = True
         return False
@@ -354,8 +354,10 @@ cdef int target_of(CheckData *check, RecordData *record, const Term *term, const
         return TARGET_NAME if target.length else TARGET_NONE
     target.length = 0
     target.name = room
-    if check.walk != NULL and spec.uses & USES_MESSAGE:
-        return TARGET_MISSING                     # each message has a name of its own
+    if check.walk != NULL:
+        if spec.uses & USES_MESSAGE:
+            return TARGET_MISSING                 # each message has a name of its own
+        check.walk.steps += spec.piece_count
     # RFC 8616 4: a local part that is not ASCII cannot stand in a name; such a term does not match.
     if check.local_is_ascii or not spec.uses & USES_SENDER:
         open = check.closure.question_count if check.closure != NULL else 0

@@ -256,6 +256,7 @@ cdef object begin(Evaluator evaluator, int kind, ip, domain, sender, helo, int s
     # That it came to this question once is enough.
     going.check.question = check.question
     going.check.lookups, going.check.void_lookups = check.lookups, check.void_lookups
+    going.check.stale = check.stale
     return going
 
 

@@ -28,8 +28,8 @@ from senderid_fast._core.identities cimport (
     identity_of_none, identity_of_pra,
 )
 from senderid_fast._core.outcomes cimport (
-    TEXT_COUNT, Octets, OutcomeData, Outcomes, bits_of, octets_of_size, outcome_copy, outcome_gather,
-    outcome_lengths, outcome_put,
+    PUT_DONE, PUT_NO_MEMORY, TEXT_COUNT, Octets, OutcomeData, Outcomes, bits_of, octets_of_size, outcome_copy,
+    outcome_gather, outcome_lengths, outcome_put, put_raise,
 )
 from senderid_fast._core.policies cimport policy_settle
 from senderid_fast._core.pra cimport PRA_NOT_ASCII, pra_converted, pra_domain
@@ -236,36 +236,39 @@ cdef class Batch:
         return 0
 
     cdef int run_block(self, Part *part, int count) except -1 nogil:
-        cdef int i
+        cdef int i, put = PUT_DONE
         cdef Row *row
         cdef Area *area = &self.store.data.areas[0]
         for i in range(count):
             self.prepare(part, i)
         sf_read_lock(&self.store.data.lock)
-        try:
-            if area.slots != NULL:
-                prefetch_block(part, area, count)
-            for i in range(count):
-                row = &part.rows[i]
-                if row.state == ROW_READY and evaluate_held(&row.check, part.explanation) == MISSING:
-                    self.wait(part, row)
-                else:
-                    self.put(part, row)
-                if row.check.hot != NULL:
-                    sf_read_unlock(&self.store.data.lock)
-                    policy_settle(&row.check)
-                    sf_read_lock(&self.store.data.lock)
-        finally:
-            sf_read_unlock(&self.store.data.lock)
+        if area.slots != NULL:
+            prefetch_block(part, area, count)
+        for i in range(count):
+            row = &part.rows[i]
+            if row.state == ROW_READY and evaluate_held(&row.check, part.explanation) == MISSING:
+                put = self.wait(part, row)
+            else:
+                put = self.put(part, row)
+            if row.check.hot != NULL:
+                sf_read_unlock(&self.store.data.lock)
+                policy_settle(&row.check)
+                sf_read_lock(&self.store.data.lock)
+            if put != PUT_DONE:
+                break
+        sf_read_unlock(&self.store.data.lock)
+        # Raising takes the GIL, which a thread may have that waits until it can write to the store.
+        if put != PUT_DONE:
+            put_raise(put)
         return 0
 
-    cdef int wait(self, Part *part, Row *row) except -1 nogil:
-        """Put a check on the waiting list, or end it: its time may be over."""
+    cdef int wait(self, Part *part, Row *row) noexcept nogil:
+        """Put a check on the waiting list, or end it: its time may be over. A PutOutcome."""
         cdef Item *more
         cdef int64_t room
         cdef int number = questions_add(&part.questions, &row.check.question)
         if number == NO_MEMORY:
-            no_memory()
+            return PUT_NO_MEMORY
         if self.expiring or row.item.spent >= self.limit or (
                 number >= 0 and part.questions.wanted[number].state >= QUESTION_ANSWERED):
             # (Answered, and yet not there: the memory for it could not be had.)
@@ -275,16 +278,16 @@ cdef class Batch:
             room = max(2 * part.waiting_room, <int64_t>256)
             more = <Item *>realloc(part.waiting, room * sizeof(Item))
             if more == NULL:
-                no_memory()
+                return PUT_NO_MEMORY
             part.waiting = more
             part.waiting_room = room
         row.item.question = number
         part.waiting[part.waiting_count] = row.item
         part.waiting_count += 1
-        return 0
+        return PUT_DONE
 
-    cdef int put(self, Part *part, Row *row) except -1 nogil:
-        """Write what came of a check."""
+    cdef int put(self, Part *part, Row *row) noexcept nogil:
+        """Write what came of a check. A PutOutcome."""
         cdef int kind = row.item.kind
         cdef const uint8_t *domain = row.check.domain
         cdef int length = row.check.domain_length
@@ -440,7 +443,3 @@ cdef class Batch:
                 out += part.arenas[kind][column].used
             outcome_lengths(data, column, self.rows, <uint32_t *>offsets.at, <uint8_t *>bits.at)
         return bits, offsets, octets
-
-
-cdef int no_memory() except -1 with gil:
-    raise MemoryError

@@ -199,6 +199,8 @@ cdef int mechanisms_decide(CheckData *check, RecordData *record, const Target *h
         if kind == TERM_IP4 or kind == TERM_IP6:
             # 5.6, for all neighbouring networks at once: the first of them that matches.
             table = &record.tables[term.table]
+            if check.walk != NULL:
+                check.walk.steps += 1
             if check.ip.family == FAMILY_IP4:
                 hit = range_of4(table.starts4, table.count4, check.ip.ip4)
                 if check.walk != NULL and hit + 1 < table.count4:
@@ -219,6 +221,8 @@ cdef int mechanisms_decide(CheckData *check, RecordData *record, const Target *h
             index = table.end
             continue
         if kind >= TERM_REDIRECT:
+            if check.walk != NULL:
+                check.walk.steps += 1
             index += 1
             continue
         if check.recorder != NULL:

@@ -130,6 +130,7 @@ cdef class Flights:
                 left.append(query)
                 continue
             answers[query.index] = query.answer
+            query.owner = None            # it may hold this query: nobody else would break that circle
             del under_way[query.question]
         self.finished.clear()
         return left
@@ -316,9 +317,12 @@ cdef class Flights:
         if now >= self.look:
             self.look = now + LOOKED
             for queue in (self.ready, *self.outgoing):
-                for query in [one for one in queue if (<Query>one).deadline <= now]:
-                    queue.remove(query)
-                    self.finish(query, None, True)
+                for _ in range(len(queue)):
+                    query = queue.popleft()
+                    if query.deadline <= now:
+                        self.finish(query, None, True)
+                    else:
+                        queue.append(query)
 
     def next_due(self, int64_t now):
         """When expire() has something to do, at the latest; -1: never."""

@@ -122,6 +122,7 @@ cdef int macro_parse(const uint8_t *text, int start, int end, bint explain, Piec
 # used up the left half is let go. A text that does not fit is lost as a whole.
 cdef enum:
     SINK_ROOM = 1024
+    FEW_PIECES = 16           # that are all expanded; of more, those that a name can show
 
 ctypedef struct Sink:
     uint8_t *out
@@ -271,19 +272,35 @@ cdef void put_piece(Sink *sink, const uint8_t *text, const Piece *piece, const M
     put_parts(sink, piece, value, length)
 
 
+cdef int first_shown(const uint8_t *text, const Piece *pieces, int count, const MacroValues *values,
+                     const uint8_t *domain, int domain_length, Sink *sink) noexcept nogil:
+    """The piece from which on an expansion has more than a name can show: a record has room for 16,000
+    pieces, each of which can be a whole local part. What stands before it is cut off in any event."""
+    cdef int i = count, length = 0
+    while i > 0 and length < NAME_MAX + 2:             # with a final dot, and the dot before what is left
+        i -= 1
+        sink.length = 0
+        put_piece(sink, text, &pieces[i], values, domain, domain_length)
+        length += sink.length                          # or fewer, where it slid: more than a name all the same
+    sink.length = 0
+    return i
+
+
 cdef int macro_expand_name(const uint8_t *text, const Piece *pieces, int count, const MacroValues *values,
                            const uint8_t *domain, int domain_length, uint8_t *out) noexcept nogil:
     """Expand to a target-name in out (NAME_BUFFER octets), normalised. Its length, or 0 if it is
     no DNS name (RFC 7208 4.8 leaves open what follows from that; see the evaluator)."""
     cdef uint8_t[SINK_ROOM] room
     cdef Sink sink
-    cdef int i, start = 0, length
+    cdef int i, first = 0, start = 0, length
     sink.out = room
     sink.room = SINK_ROOM
     sink.length = 0
     sink.slides = True
     sink.lost = False
-    for i in range(count):
+    if count > FEW_PIECES:
+        first = first_shown(text, pieces, count, values, domain, domain_length, &sink)
+    for i in range(first, count):
         put_piece(&sink, text, &pieces[i], values, domain, domain_length)
     # 7.3: over 253 octets, not counting a trailing dot, whole labels go from the left.
     length = sink.length

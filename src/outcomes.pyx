@@ -43,28 +43,29 @@ cdef Octets octets_of_size(size_t size, int fill):
     return octets
 
 
-cdef int too_much(str what) except -1 with gil:
-    if what is None:
-        raise MemoryError
-    raise InputError("data", f"gives more than 2 GiB of {what} in one batch: pass a Table or a reader, "
-                             "and keep batch_rows small")
+cdef int put_raise(int outcome) except -1 with gil:
+    """Raise what a PutOutcome says."""
+    if outcome == PUT_TOO_MUCH:
+        raise InputError("data", "gives more than 2 GiB of text in one batch: pass a Table or a reader, "
+                                 "and keep batch_rows small")
+    raise MemoryError
 
 
-cdef inline int arena_put(Arena *arena, const uint8_t *octets, size_t length) except -1 nogil:
+cdef inline int arena_put(Arena *arena, const uint8_t *octets, size_t length) noexcept nogil:
     cdef size_t room = arena.room
     cdef uint8_t *more
     if arena.used + length > room:
         room = max(2 * room, arena.used + length + 65536)
         if room > UINT32_MAX:
-            too_much("text")
+            return PUT_TOO_MUCH
         more = <uint8_t *>realloc(arena.octets, room)
         if more == NULL:
-            too_much(None)
+            return PUT_NO_MEMORY
         arena.octets = more
         arena.room = room
     memcpy(arena.octets + arena.used, octets, length)
     arena.used += length
-    return 0
+    return PUT_DONE
 
 
 cdef class Outcomes:
@@ -103,16 +104,17 @@ cdef class Outcomes:
 
 
 cdef inline int put_text(OutcomeData *out, int column, Arena *arena, int64_t row, const uint8_t *octets,
-                         size_t length) except -1 nogil:
+                         size_t length) noexcept nogil:
     out.starts[column][row] = <uint32_t>arena.used
     out.lengths[column][row] = <uint16_t>length
     return arena_put(arena, octets, length)
 
 
 cdef int outcome_put(OutcomeData *out, Arena *arenas, int64_t row, const CheckData *check, const uint8_t *domain,
-                     int domain_length, const uint8_t *explanation) except -1 nogil:
-    """Write the outcome of a row. arenas are those of its part, one for each column of text."""
+                     int domain_length, const uint8_t *explanation) noexcept nogil:
+    """Write the outcome of a row. arenas are those of its part, one for each column of text. A PutOutcome."""
     cdef const Term *term
+    cdef int put = PUT_DONE
     out.reasons[row] = <int8_t>check.reason
     if out.lookups != NULL:
         out.lookups[row] = <uint16_t>check.lookups
@@ -120,27 +122,28 @@ cdef int outcome_put(OutcomeData *out, Arena *arenas, int64_t row, const CheckDa
     if out.stale != NULL:
         out.stale[row] = check.stale
     if domain_length:
-        put_text(out, TEXT_DOMAIN, &arenas[TEXT_DOMAIN], row, domain, domain_length)
-    if check.record != NULL and check.term >= 0:
+        put = put_text(out, TEXT_DOMAIN, &arenas[TEXT_DOMAIN], row, domain, domain_length)
+    if put == PUT_DONE and check.record != NULL and check.term >= 0:
         term = &check.record.terms[check.term]
         # A stranger's term of 60,000 octets would be in every row: it is cut.
-        put_text(out, TEXT_MECHANISM, &arenas[TEXT_MECHANISM], row, check.record.text + term.offset,
-                 min(<size_t>term.length, <size_t>MECHANISM_MOST))
-    if out.starts[TEXT_EXPLANATION] != NULL and check.explanation_length >= 0:
-        put_text(out, TEXT_EXPLANATION, &arenas[TEXT_EXPLANATION], row, explanation, check.explanation_length)
+        put = put_text(out, TEXT_MECHANISM, &arenas[TEXT_MECHANISM], row, check.record.text + term.offset,
+                       min(<size_t>term.length, <size_t>MECHANISM_MOST))
+    if put == PUT_DONE and out.starts[TEXT_EXPLANATION] != NULL and check.explanation_length >= 0:
+        put = put_text(out, TEXT_EXPLANATION, &arenas[TEXT_EXPLANATION], row, explanation,
+                       check.explanation_length)
     out.results[row] = <int8_t>check.result
-    return 0
+    return put
 
 
 cdef int outcome_copy(OutcomeData *out, Arena *arenas, const OutcomeData *other, const Arena *others,
-                      int64_t row) except -1 nogil:
-    """Write what other, whose text is in others, has for the row."""
-    cdef int column
+                      int64_t row) noexcept nogil:
+    """Write what other, whose text is in others, has for the row. A PutOutcome."""
+    cdef int column, put = PUT_DONE
     for column in range(TEXT_COUNT):
-        if (out.starts[column] != NULL and other.starts[column] != NULL
+        if (put == PUT_DONE and out.starts[column] != NULL and other.starts[column] != NULL
                 and other.lengths[column][row] != TEXT_NULL):
-            put_text(out, column, &arenas[column], row, others[column].octets + other.starts[column][row],
-                     other.lengths[column][row])
+            put = put_text(out, column, &arenas[column], row,
+                           others[column].octets + other.starts[column][row], other.lengths[column][row])
     if out.lookups != NULL and other.lookups != NULL:
         out.lookups[row] = other.lookups[row]
         out.void_lookups[row] = other.void_lookups[row]
@@ -148,7 +151,7 @@ cdef int outcome_copy(OutcomeData *out, Arena *arenas, const OutcomeData *other,
         out.stale[row] = other.stale[row]
     out.reasons[row] = other.reasons[row]
     out.results[row] = other.results[row]
-    return 0
+    return put
 
 
 cdef void outcome_gather(const OutcomeData *data, int column, const Arena *arena, int64_t first, int64_t last,

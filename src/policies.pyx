@@ -35,7 +35,9 @@ cdef enum:
     OUTCOMES_MOST = 1024
     RECORDS_MOST = 64         # redirects lead to few
     NAMES_MOST = 16384        # octets of names in outcomes
-    ASKED_MOST = 100000       # answers looked at in one walk, which bounds its time
+    STEPS_MOST = 100000       # of one walk, which bounds its time
+    NAME_STEP = 256           # octets of names, and
+    OUTCOME_STEP = 128        # outcomes, that are looked through in one step
 
 # A table while it is made.
 ctypedef struct Making:
@@ -131,7 +133,7 @@ cdef bint walk_addresses(const CheckData *check, AnswerData *answer, Walk *walk,
         result = check_host(&walker, &host, current)
         goes_on = add_range(making, at, result, &walker)
         sf_read_unlock(&check.store.lock)
-        if not goes_on or walk.full or walk.asked > ASKED_MOST:
+        if not goes_on or walk.full or walk.steps > STEPS_MOST:
             return False
         if walk.last == most:
             return True
@@ -142,6 +144,7 @@ cdef bint add_range(Making *making, u128 start, int result, CheckData *walker) n
     cdef PolicyOutcome outcome
     cdef void *more
     cdef int place
+    walker.walk.steps += making.names_length // NAME_STEP + making.outcome_count // OUTCOME_STEP
     memset(&outcome, 0, sizeof(PolicyOutcome))
     if result == MISSING or result == RESULT_NONE or result == RESULT_TEMPERROR:
         outcome.result = POLICY_DEPENDS

@@ -114,7 +114,8 @@ cdef class Query:
     """One question under way. ``answer`` is there when it is finished and did not fail.
 
     There are many, and each lives for a round trip: the garbage collector would look at them again and
-    again. So whoever drops an Exchange breaks what goes in circles here (Flights.clear).
+    again. So nothing leads from a query back to it for good: whoever drops an Exchange breaks what goes
+    in circles (Flights.clear), what is finished has no owner, and waiters hold no task.
     """
 
 

@@ -81,7 +81,7 @@ ctypedef struct Walk:
     uint64_t[WALK_GROUNDS] grounds      # hashes of these answers
     uint32_t stamp          # of the grounds, when each was used first
     int ground_count
-    int asked               # questions, over all evaluations
+    int steps               # questions, macros, runs of networks and modifiers, over all evaluations
     bint bound              # another host with the same record would come to something else
     bint unknown            # stopped at an answer that is not known, is an error, or is stale
     bint full               # there was no room for all grounds: no table

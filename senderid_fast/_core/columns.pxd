@@ -78,8 +78,8 @@ cdef class Batch:
     cdef int run_kind(self, Part *part, int kind, int64_t first, int count) except -1 nogil
     cdef int run_again(self, Part *part) except -1 nogil
     cdef int run_block(self, Part *part, int count) except -1 nogil
-    cdef int wait(self, Part *part, Row *row) except -1 nogil
-    cdef int put(self, Part *part, Row *row) except -1 nogil
+    cdef int wait(self, Part *part, Row *row) noexcept nogil
+    cdef int put(self, Part *part, Row *row) noexcept nogil
     cdef int load(self, Row *row) except -1 nogil
     cdef int prepare(self, Part *part, int i) except -1 nogil
     cdef int select(self, Part *part, Row *row) except -1 nogil

@@ -43,11 +43,18 @@ cdef class Outcomes:
     cdef Octets void_lookups
     cdef Octets stale
 
+# What came of writing: a caller that holds a lock must let it go before it raises.
+cdef enum PutOutcome:
+    PUT_DONE
+    PUT_NO_MEMORY
+    PUT_TOO_MUCH              # text of one batch
+
 cdef Octets octets_of_size(size_t size, int fill)
 cdef int outcome_put(OutcomeData *out, Arena *arenas, int64_t row, const CheckData *check, const uint8_t *domain,
-                     int domain_length, const uint8_t *explanation) except -1 nogil
+                     int domain_length, const uint8_t *explanation) noexcept nogil
 cdef int outcome_copy(OutcomeData *out, Arena *arenas, const OutcomeData *other, const Arena *others,
-                      int64_t row) except -1 nogil
+                      int64_t row) noexcept nogil
+cdef int put_raise(int outcome) except -1 with gil
 cdef void outcome_gather(const OutcomeData *data, int column, const Arena *arena, int64_t first, int64_t last,
                          bint in_order, uint8_t *out) noexcept nogil
 cdef void outcome_lengths(const OutcomeData *data, int column, int64_t rows, uint32_t *offsets,

@@ -121,6 +121,7 @@ class _Run:
             answers[query.index] = query.answer
         with home.lock:
             for query in queries:
+                query.owner = None
                 del home.open[query.question]
                 if query.waiters is not None:
                     query.waiters.set()
@@ -147,7 +148,7 @@ class _Run:
         self._asides.clear()
         with home.lock:
             for query in [one for one in home.open.values() if one.owner is self]:
-                query.answer = None
+                query.answer = query.owner = None
                 del home.open[query.question]
                 if query.waiters is not None:
                     query.waiters.set()

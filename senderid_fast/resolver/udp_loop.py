@@ -45,7 +45,8 @@ class LoopExchange:
         self.loop = loop
         self.exchange = home.new_exchange(self._opened, self._closed)
         self._home = home
-        self._open: dict[tuple[str, int], Query] = {}
+        # The futures stand beside the query, which the garbage collector does not see through.
+        self._open: dict[tuple[str, int], tuple[Query, list[asyncio.Future[Answer]]]] = {}
         self._tasks: set[asyncio.Task[None]] = set()
         self._soon = False  # _tick() is called in this turn of the loop
         self._timer: asyncio.TimerHandle | None = None
@@ -54,16 +55,16 @@ class LoopExchange:
     async def resolve(self, question: Question, end: int) -> Answer:
         """The answer to a question, by ``end`` (nanoseconds of monotonic_ns())."""
         while (now := monotonic_ns()) < end:
-            query = self._open.get(question)
+            found = self._open.get(question)
             future: asyncio.Future[Answer] = self.loop.create_future()
-            if query is None:
-                query = self._open[question] = self.exchange.flights.add(question, end)
-                query.waiters = [future]
+            if found is None:
+                self._open[question] = self.exchange.flights.add(question, end), [future]
                 if not self._soon:
                     self._soon = True
                     self.loop.call_soon(self._tick)
                 return await future  # the query itself ends in time
-            query.waiters.append(future)
+            query, waiters = found
+            waiters.append(future)
             try:
                 async with asyncio.timeout((end - now) / 1e9):
                     answer = await future
@@ -108,8 +109,7 @@ class LoopExchange:
     def _settle(self, finished: list[Query]) -> None:
         for query in finished:
             answer = self._home.answer_of(query)
-            del self._open[query.question]
-            for future in query.waiters:
+            for future in self._open.pop(query.question)[1]:
                 if not future.done():
                     future.set_result(answer)
         finished.clear()

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import gc
 import pickle
 import socket
 import threading
@@ -17,7 +18,9 @@ from support.scripted import forked
 
 from senderid_fast.questions import Answer, Question, RRType, Status
 from senderid_fast.resolver import UdpResolver
+from senderid_fast.resolver.udp_bulk import _Run
 from senderid_fast.resolver.udp_exchange import Exchange
+from senderid_fast.resolver.udp_loop import LoopExchange
 
 QUESTION = Question("name.example", RRType.TXT)
 GOOD = Answer(Status.OK, (b"v=spf1 ip4:192.0.2.1 -all",), 300)
@@ -341,3 +344,52 @@ def test_fork_and_pickle(faulty_server: Any) -> None:
     assert copy.resolve(QUESTION, 10.0) == GOOD
     resolver.close()
     assert resolver.resolve(QUESTION, 10.0) == GOOD
+
+
+# --- memory: the garbage collector does not see through a Query ----------------------------------
+
+
+def alive(kind: type) -> int:
+    gc.collect()
+    return sum(type(each) is kind for each in gc.get_objects())
+
+
+def test_what_asked_is_forgotten(faulty_server: Any) -> None:
+    """A call that waits for a query of its own, or for one of a call that waits for it."""
+    barrier = threading.Barrier(2)
+    resolver = UdpResolver([faulty_server({"*": "good"}).address], in_flight=1)
+    before = alive(_Run)
+
+    def ask(questions: list[Question]) -> None:
+        barrier.wait()
+        resolver.resolve_many(questions, 20.0)
+
+    for _ in range(2):
+        assert resolver.resolve_many([QUESTION, QUESTION], 20.0) == [GOOD, GOOD]
+        threads = [
+            threading.Thread(target=ask, args=(questions,))
+            for questions in (numbered(400), numbered(400)[::-1])
+        ]
+        for thread in threads:
+            thread.start()
+        for thread in threads:
+            thread.join()
+    assert alive(_Run) == before
+
+
+@pytest.mark.filterwarnings("ignore::pytest.PytestUnraisableExceptionWarning")
+def test_loop_that_is_left_with_open_questions_is_forgotten(dead_server: Any) -> None:
+    before = alive(LoopExchange)
+
+    async def leave(resolver: UdpResolver) -> None:
+        tasks.append(asyncio.create_task(resolver.resolve_async(QUESTION, 20.0)))
+        await asyncio.sleep(0.01)
+
+    loop, tasks = asyncio.new_event_loop(), []
+    loop.run_until_complete(leave(UdpResolver([dead_server.address])))
+    assert alive(LoopExchange) == before + 1
+    loop.set_exception_handler(lambda loop, context: None)  # a task is destroyed: so it is
+    loop.close()
+    del loop
+    tasks.clear()
+    assert alive(LoopExchange) == before

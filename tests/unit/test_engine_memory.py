@@ -258,3 +258,51 @@ def test_an_async_check_leaves_no_cycle_to_the_collector() -> None:
         asyncio.run(checks())
 
     counted(work, [engine], 50)
+
+
+NO_ROOM = """
+import resource, threading
+import pyarrow as pa
+import senderid_fast as sf
+from senderid_fast._core.answers import AnswerStore
+from senderid_fast._core.arrow import Column
+from senderid_fast._core.checks import Evaluator
+from senderid_fast._core.columns import Batch
+
+ROWS, TXT = 100_000, sf.RRType.TXT
+store = AnswerStore()
+
+def put(name, text):
+    store.put(sf.Question(name, TXT), sf.Answer(sf.Status.OK, (text,), 300), 1 << 60, 0)
+
+def put_on():
+    while True:
+        put("b.example", b"v=spf1 -all")
+
+def column(name, value):
+    return Column(name, pa.array([value] * ROWS).__arrow_c_array__(), ROWS)
+
+put("a.example", b"v=spf1 exp=why.example -all")
+put("why.example", b"x" * 4096)
+evaluator = Evaluator(store, (10, 2, 10, 10, 20.0), b"mx.example", False, 0, None)
+values = {"ip": "192.0.2.1", "mail_from": "x@a.example", "helo": "h"}
+columns = [column(*each) for each in values.items()]
+batch = Batch(evaluator, store, 1, 1, 1 << 40, *columns, None, False, False, False, True, 1)
+with open("/proc/self/statm") as pages:
+    most = int(pages.read().split()[0]) * resource.getpagesize() + (1 << 28)
+resource.setrlimit(resource.RLIMIT_AS, (most, most))
+threading.Thread(target=put_on, daemon=True).start()
+try:
+    batch.run(0)
+except MemoryError:
+    print("no room")
+"""
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="reads /proc/self/statm")
+def test_a_batch_without_room_for_its_text_holds_nobody_up() -> None:
+    """It raises, and needs the GIL for that, which a thread has that writes to the store."""
+    done = subprocess.run(
+        [sys.executable, "-c", NO_ROOM], capture_output=True, text=True, check=False, timeout=100
+    )
+    assert (done.returncode, done.stdout) == (0, "no room\n"), done.stderr

@@ -169,6 +169,17 @@ def test_names_are_cut_at_labels(length: int) -> None:
     assert 245 <= len(name) <= 253
 
 
+@pytest.mark.parametrize("piece", ["%{d}.", "%{l1}.", "%{h3r-}.", "a%{l}", "%%.", "%{h1r.}", "%_"])
+@pytest.mark.parametrize("tail", ["", "x", ".", ".x.example"])
+@pytest.mark.parametrize("count", [8, 9, 15, 16, 17, 18, 60, 300])
+def test_of_many_macros_the_last_count(piece: str, tail: str, count: int) -> None:
+    """RFC 7208 7.3: what is cut off need not be expanded, and is not where there is much of it."""
+    for helo in ("mta.relay.example", ".mta.example", "h"):
+        values = {**EXAMPLE, "helo": helo}
+        for macro_string in (piece * count + tail, "%{d}." + piece * count + "%{d}" + tail):
+            assert expand(macro_string.encode(), values) == name_of(macro_string, values)
+
+
 @pytest.mark.parametrize(
     "macro_string",
     ["%", "%a", "%{", "%{d", "%{d-", "%{}", "%{x}", "%{d0}", "%{c}", "%{T}", "%{r}", "a b", "\x7f"],

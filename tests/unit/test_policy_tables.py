@@ -53,6 +53,26 @@ def test_hosts_with_the_same_record_share_a_table() -> None:
     assert counts["octets"] > counts["table_octets"]
 
 
+@pytest.mark.parametrize(
+    ("start", "between", "made"),
+    [
+        ("a:h.example ", " ", 1),
+        ("a:h.example ", " x=y ", 0),
+        (f"a:{'%{d}.' * 300}h.example ", " ", 0),
+        (f"?a:{'%_' * 300}h.example ", " ", 0),
+    ],
+)
+def test_a_walk_ends_after_so_many_steps(start: str, between: str, made: int) -> None:
+    """What a stranger's record has before its networks is gone through again in each range."""
+    networks = between.join(f"ip4:198.51.{place // 100}.{place % 100 * 2}" for place in range(500))
+    records = {"a.example": f"v=spf1 {start}{networks} -all", "h.example": "192.0.2.1"}
+    engine = eager_engine(replies(records))
+    for _ in range(3):
+        assert engine.check_host("198.51.4.198", "a.example").result == "pass"
+        assert engine.check_host("198.51.4.197", "a.example").result == "fail"
+    assert engine.statistics()["tables_made"] == made
+
+
 def test_a_record_that_speaks_of_its_host_has_a_table_for_each() -> None:
     records = {
         "a.example": "v=spf1 a:%{d} -all",

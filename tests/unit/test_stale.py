@@ -13,6 +13,9 @@ from support.scripted import Clock, run_threads
 from support.tables import eager_engine
 
 import senderid_fast as sf
+from senderid_fast._core.answers import AnswerStore
+from senderid_fast._core.checks import Check, Evaluator
+from senderid_fast.questions import StaleAnswer
 from senderid_fast.stale import WAIT_SECONDS
 
 IP = "192.0.2.1"
@@ -51,6 +54,16 @@ class TestWhen:
         found = check(engine)
         assert (found.result, found.stale) == ("temperror", False)
         assert engine.statistics()["stale"] == 0
+
+    def test_a_check_that_ends_at_its_first_question_tells(self) -> None:
+        store = AnswerStore()
+        question = sf.Question("a.example", sf.RRType.TXT)
+        store.put(question, StaleAnswer(sf.Status.OK, (b"v=spf1 a:h.example -all",)), 9, 1)
+        evaluator = Evaluator(store, (10, 2, 10, 10, 20.0), b"", False, 0, None)
+        going = evaluator.check_mail_from(IP, "u@a.example", "mx.a.example", 2)
+        assert isinstance(going, Check)
+        found = going.expire()
+        assert (found.reason, found.lookups, found.stale) == ("time-limit", 1, True)
 
     def test_in_place_of_an_error(self, clock: Clock) -> None:
         engine, dns = warmed(clock, PLAIN)
