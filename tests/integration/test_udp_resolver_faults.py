@@ -248,6 +248,30 @@ def test_one_question_is_asked_once(faulty_server: Any) -> None:
     assert len(server.queries) == 5
 
 
+def test_more_questions_than_another_thread_has_under_way(
+    faulty_server: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    server = faulty_server({"*": "good"})
+    resolver = UdpResolver([server.address], tries=10)
+    true_step = Exchange.step
+    found: list[list[Answer]] = []
+    questions = numbered(600)
+    other = threading.Thread(target=lambda: found.append(resolver.resolve_many(questions, 20.0)))
+
+    def step(exchange: Exchange, end: int) -> None:
+        # All that the second thread finds at first is asked by this one already.
+        if threading.current_thread() is not other and other.ident is None:
+            other.start()
+            time.sleep(0.2)
+        true_step(exchange, end)
+
+    with monkeypatch.context() as patched:
+        patched.setattr(Exchange, "step", step)
+        assert resolver.resolve_many(questions, 20.0) == [GOOD] * 600
+        other.join()
+    assert found == [[GOOD] * 600]
+
+
 def test_asker_with_more_time_asks_again(faulty_server: Any) -> None:
     server = faulty_server({"*": "late"})
     resolver = UdpResolver([server.address], try_seconds=5)
