@@ -20,9 +20,15 @@ from senderid_fast.errors import InputError, RowsError
 from senderid_fast.rows.base import Place
 from senderid_fast.rows.inputs import STANDARD, int_of, reading
 
-__all__ = ["PARTIAL", "Output", "sync_folder"]
+__all__ = ["PARTIAL", "Output", "partial_of", "sync_folder"]
 
 PARTIAL = ".partial"  #: what the name of an unfinished output ends with
+
+
+def partial_of(path: str) -> Path:
+    """What an output at a path is written to until it is whole. A link is followed."""
+    final = Path(os.path.realpath(path))
+    return final.with_name(final.name + PARTIAL)
 
 
 class Output:
@@ -57,7 +63,7 @@ class Output:
             if final.exists() and not overwrite:
                 raise InputError("output", f"{self.name} is there already: remove it or overwrite")
         self.final = final
-        self.partial = final.with_name(final.name + PARTIAL)
+        self.partial = partial_of(self.name)
         if place is None:
             with reading(self.name):
                 self._file = self._locked("ab")
@@ -80,7 +86,10 @@ class Output:
         file: IO[bytes] = self.partial.open(mode, buffering=0)
         try:
             fcntl.flock(file.fileno(), fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except BlockingIOError as error:
+            # Between the two lines above another job may have ended: then this is its whole output.
+            if not os.path.samestat(os.fstat(file.fileno()), self.partial.stat()):
+                raise FileNotFoundError
+        except (BlockingIOError, FileNotFoundError) as error:
             file.close()
             raise RowsError(str(self.partial), "", "another job is writing it") from error
         return file

@@ -108,6 +108,39 @@ def test_an_output_that_is_to_be_replaced_is_not_taken_for_the_job_s(
     check_output(folder, job.run())
 
 
+def test_an_older_output_is_not_taken_for_that_of_a_job_killed_before_its_first_note(
+    folder: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (folder / "out.csv").write_text("an older output")
+    job = job_of(folder, overwrite=True)
+    with monkeypatch.context() as patch:
+        patch.setattr(Run, "_make_note", kill)
+        patch.setattr(Run, "_write", kill)
+        with pytest.raises(Killed):
+            job.run()
+    job = job_of(folder, resume=True)
+    assert not job.ended
+    assert not job.resumed
+    check_output(folder, job.run())
+
+
+def test_a_job_that_ends_while_another_looks_keeps_its_output(
+    folder: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The second job opens the partial file, and has its lock when that is whole and renamed."""
+    first, second = job_of(folder), job_of(folder)
+    ended: list[Outcome] = []
+
+    def locked(file: int, how: int) -> None:
+        monkeypatch.undo()
+        ended.append(first.run())
+
+    monkeypatch.setattr("senderid_fast.rows.outputs.fcntl.flock", locked)
+    with pytest.raises(RowsError, match="another job is writing it"):
+        second.run()
+    check_output(folder, ended[0])
+
+
 def test_stopped_block_by_block(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     stop = threading.Event()
     hand_over = Run._hand_over
