@@ -169,7 +169,7 @@ class Job:
     def _restore(self, note: Checkpoint, path: Path) -> None:
         try:
             self._summary.restore(note.counters)
-        except (KeyError, TypeError, ValueError, AttributeError):
+        except (KeyError, TypeError, ValueError, OverflowError, AttributeError):
             raise RowsError(
                 str(path),
                 "",

@@ -199,14 +199,20 @@ def test_options_that_cannot_be_used(options: dict[str, Any], field: str) -> Non
     assert caught.value.field == field
 
 
-def test_a_damaged_summary_in_the_note(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+@pytest.mark.parametrize(
+    ("there", "damaged"), [('"asked":', '"asking":'), ('"faults":0', '"faults":Infinity')]
+)
+def test_a_damaged_summary_in_the_note(
+    folder: Path, monkeypatch: pytest.MonkeyPatch, there: str, damaged: str
+) -> None:
     job = job_of(folder)
     with monkeypatch.context() as patch:
         patch.setattr("senderid_fast.rows.outputs.Output.close", kill)
         with pytest.raises(Killed):
             job.run()
     state = state_path(str(folder / "out.csv"))
-    state.write_text(state.read_text().replace('"asked":', '"asking":'))
+    assert there in state.read_text()
+    state.write_text(state.read_text().replace(there, damaged))
     with pytest.raises(RowsError, match="counters is damaged"):
         job_of(folder, resume=True)
 
