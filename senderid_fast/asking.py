@@ -11,7 +11,8 @@ from time import monotonic_ns
 from typing import TYPE_CHECKING, cast
 
 from senderid_fast.askers import Askers
-from senderid_fast.engine_base import Closure, EngineBase, cut
+from senderid_fast.closure import Closure
+from senderid_fast.engine_base import EngineBase, cut
 from senderid_fast.flights import Flights
 from senderid_fast.questions import Answer, Question
 from senderid_fast.results import Scope

@@ -10,7 +10,8 @@ from collections import deque
 from time import monotonic_ns
 from typing import TYPE_CHECKING, Any, cast
 
-from senderid_fast.engine_base import Closure, EngineBase, cut
+from senderid_fast.closure import Closure
+from senderid_fast.engine_base import EngineBase, cut
 from senderid_fast.questions import Answer, Question, Status
 from senderid_fast.results import Scope
 

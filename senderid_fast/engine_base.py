@@ -11,13 +11,14 @@ import weakref
 from abc import ABC, abstractmethod
 from itertools import islice
 from time import monotonic_ns, time_ns
-from typing import TYPE_CHECKING, Any, NamedTuple, Self, cast
+from typing import TYPE_CHECKING, Any, Self, cast
 
 from senderid_fast._core.answers import AnswerStore
 from senderid_fast._core.checks import Check, Evaluator
 from senderid_fast._core.closures import closure as core_closure
 from senderid_fast._core.pra import header_fields
 from senderid_fast.cache.base import AnswerLeft
+from senderid_fast.closure import Closure, OpenTerm
 from senderid_fast.errors import InputError
 from senderid_fast.identities import a_labels
 from senderid_fast.questions import Answer, Question, StaleAnswer, Status
@@ -40,15 +41,7 @@ if TYPE_CHECKING:
     Text = str | bytes
     Octets = bytes | bytearray | memoryview
 
-__all__ = [
-    "Closure",
-    "EngineBase",
-    "OpenTerm",
-    "address_text",
-    "client_behind",
-    "cut",
-    "scope_number",
-]
+__all__ = ["EngineBase", "address_text", "client_behind", "cut", "scope_number"]
 
 _SCOPES = {scope: number for number, scope in enumerate(Scope)}
 
@@ -105,38 +98,6 @@ def client_behind(
     if client.ip is None or client.ip != connected:
         helo = client.helo
     return client, client.ip, helo
-
-
-class OpenTerm(NamedTuple):
-    """A term whose questions depend on the message: ptr, or one with a macro of the message."""
-
-    host: str
-    term: str
-
-
-class Closure(NamedTuple):
-    """What policies can ask.
-
-    questions  that have no answer yet, each once
-    terms      that need a message, so that what they ask is not among the questions
-    complete   False: a policy leads to more than 4,096 questions, which are not all here
-    """
-
-    questions: tuple[Question, ...]
-    terms: tuple[OpenTerm, ...]
-    complete: bool
-
-    @classmethod
-    def union(cls, closures: Iterable[Closure]) -> Closure:
-        """What several closures have together, each question and term once."""
-        questions: dict[Question, None] = {}
-        terms: dict[OpenTerm, None] = {}
-        complete = True
-        for closure in closures:
-            questions.update(dict.fromkeys(closure.questions))
-            terms.update(dict.fromkeys(closure.terms))
-            complete = complete and closure.complete
-        return cls(tuple(questions), tuple(terms), complete)
 
 
 class EngineBase(ABC):

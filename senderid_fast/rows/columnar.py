@@ -234,7 +234,9 @@ def joined(batches: list[pa.RecordBatch]) -> list[pa.RecordBatch]:
     """Some batches of one schema as one, or as few as hold strings of 2 GiB and more."""
     if len(batches) == 1:
         return batches
-    whole: list[pa.RecordBatch] = pyarrow().Table.from_batches(batches).combine_chunks().to_batches()
+    whole: list[pa.RecordBatch] = (
+        pyarrow().Table.from_batches(batches).combine_chunks().to_batches()
+    )
     return whole
 
 

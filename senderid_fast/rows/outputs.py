@@ -86,12 +86,16 @@ class Output:
         file: IO[bytes] = self.partial.open(mode, buffering=0)
         try:
             fcntl.flock(file.fileno(), fcntl.LOCK_EX | fcntl.LOCK_NB)
-            # Between the two lines above another job may have ended: then this is its whole output.
-            if not os.path.samestat(os.fstat(file.fileno()), self.partial.stat()):
-                raise FileNotFoundError
-        except (BlockingIOError, FileNotFoundError) as error:
+            # Another job may have ended since it was opened: then this is its whole output.
+            taken = not os.path.samestat(os.fstat(file.fileno()), self.partial.stat())
+        except (BlockingIOError, FileNotFoundError):
+            taken = True
+        except BaseException:
             file.close()
-            raise RowsError(str(self.partial), "", "another job is writing it") from error
+            raise
+        if taken:
+            file.close()
+            raise RowsError(str(self.partial), "", "another job is writing it")
         return file
 
     def _no_places(self) -> InputError:
