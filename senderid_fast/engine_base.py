@@ -311,9 +311,12 @@ class EngineBase(ABC):
             self._resolver = SystemResolver()
         return self._resolver
 
-    def _take(self, check: Check, answer: Answer) -> None:
-        """Give the check its answer, which others may use for its time to live."""
-        now, expires, failure_expires = self._expiry(answer)
+    def _take(self, check: Check, answer: Answer, came: int | None = None) -> None:
+        """Give the check its answer, which others may use for its time to live.
+
+        came  when it did, if it was asked ahead
+        """
+        now, expires, failure_expires = self._expiry(answer, came)
         check.answer(answer, expires, failure_expires, now)
 
     def _supply(self, check: Check) -> None:
@@ -329,23 +332,24 @@ class EngineBase(ABC):
         if answer is not None:
             self._store.put(question, answer, expires, now, failure_expires)
 
-    def _expiry(self, answer: Answer | None) -> tuple[int, int, int]:
+    def _expiry(self, answer: Answer | None, came: int | None = None) -> tuple[int, int, int]:
         """Now, until when others may use an answer, and until when if it is an error."""
         settings = self._settings
         now = monotonic_ns()
+        came = now if came is None else came
         self._evaluator.epoch = time_ns() - now  # the clock may have been set
         if type(answer) is StaleAnswer:
             # RFC 8767 5, the failure recheck timer: until then DNS is not asked again.
-            return now, now + self._failure_ttl, now + self._failure_ttl
+            return now, came + self._failure_ttl, came + self._failure_ttl
         if type(answer) is AnswerLeft:
-            expires = now + answer.ttl * 1_000_000_000
-            return now, expires, min(expires, now + self._failure_ttl)
+            expires = came + answer.ttl * 1_000_000_000
+            return now, expires, min(expires, came + self._failure_ttl)
         try:
             ttl = min(max(float(cast(Answer, answer).ttl), settings.min_ttl), settings.max_ttl)
-            expires = now + int(ttl * 1e9)
+            expires = came + int(ttl * 1e9)
         except Exception:  # noqa: BLE001 - a field of a stranger's object may raise anything
             expires = now  # no time to live: good for this check alone
-        return now, expires, now + self._failure_ttl
+        return now, expires, came + self._failure_ttl
 
     def _batch_job(self, data: Any, options: dict[str, Any]) -> BatchJob:
         from senderid_fast.batch import BatchJob, BatchOptions
