@@ -9,6 +9,7 @@ one output would ruin it.
 
 from __future__ import annotations
 
+import errno
 import fcntl
 import os
 import stat
@@ -162,9 +163,15 @@ class Output:
 
 
 def sync_folder(folder: Path) -> None:
-    """Bring the names in a folder to the disk."""
-    handle = os.open(folder, os.O_RDONLY)
+    """Bring the names in a folder to the disk, where that can be done. Raises OSError."""
+    try:
+        handle = os.open(folder, os.O_RDONLY)
+    except PermissionError:
+        return  # files can be put into it, and it cannot be listed
     try:
         os.fsync(handle)
+    except OSError as error:
+        if error.errno not in (errno.EINVAL, errno.ENOTSUP):  # some file systems of networks
+            raise
     finally:
         os.close(handle)

@@ -3,6 +3,9 @@
 from __future__ import annotations
 
 import csv
+import errno
+import os
+import stat
 import threading
 from pathlib import Path
 from typing import Any
@@ -139,6 +142,20 @@ def test_a_job_that_ends_while_another_looks_keeps_its_output(
     with pytest.raises(RowsError, match="another job is writing it"):
         second.run()
     check_output(folder, ended[0])
+
+
+def test_a_file_system_without_fsync_of_folders(
+    folder: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    true_fsync = os.fsync
+
+    def fsync(handle: int) -> None:
+        if stat.S_ISDIR(os.fstat(handle).st_mode):
+            raise OSError(errno.EINVAL, "Invalid argument")
+        true_fsync(handle)
+
+    monkeypatch.setattr(os, "fsync", fsync)
+    check_output(folder, job_of(folder).run())
 
 
 def test_stopped_block_by_block(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
