@@ -1,21 +1,24 @@
-"""A worker's reload: what it counts when the new settings cannot be used after all."""
+"""A worker's reload that is refused after all; a supervisor's end while signals come."""
 
 from __future__ import annotations
 
 import asyncio
 import os
+import signal
 from types import SimpleNamespace
 from typing import Any, cast
 
-from support.scripted import IP
+from support.scripted import IP, forked
 
 import senderid_fast as sf
 from senderid_fast.config.config import Config
 from senderid_fast.service import families
 from senderid_fast.service.counters import Board
 from senderid_fast.service.logs import Log
+from senderid_fast.service.notify import Notifier
 from senderid_fast.service.running import Plan, Worker
 from senderid_fast.service.sinks import open_sink
+from senderid_fast.service.supervising import Role, Supervisor
 
 ZONE = {"a.example": [{"TXT": "v=spf1 -all"}]}
 
@@ -59,3 +62,29 @@ async def questions_after_a_refused_reload() -> float:
 
 def test_a_reload_that_a_worker_refuses_counts_nothing_twice() -> None:
     assert asyncio.run(questions_after_a_refused_reload()) == 1
+
+
+def stops_with_signals_pending() -> bool:
+    board = Board(1)
+    role = Role("worker 1", board.workers[0], lambda _: os.kill(os.getppid(), signal.SIGTERM))
+
+    def closing() -> None:
+        """The worker has ended; what it, or an administrator, had to say comes last."""
+        os.waitid(os.P_PID, role.process, os.WEXITED | os.WNOWAIT)
+        for number in (signal.SIGUSR1, signal.SIGHUP):
+            os.kill(os.getpid(), number)
+
+    supervisor = Supervisor(
+        board,
+        [role],
+        Log(open_sink(os.devnull, "test")),
+        Notifier({}),
+        lambda: None,
+        closing,
+        lambda: 5.0,
+    )
+    return supervisor.run() == 0
+
+
+def test_a_signal_that_comes_at_the_end_is_not_the_end_of_the_supervisor() -> None:
+    assert forked(stops_with_signals_pending)
