@@ -9,8 +9,8 @@ from senderid_fast._core.pra import Pra, header_fields
 from senderid_fast._core.terms import Record, Term, parse_record, select_record
 from senderid_fast._core.verdict import Verdict
 from senderid_fast.async_engine import AsyncEngine
+from senderid_fast.closure import Closure, OpenTerm
 from senderid_fast.engine import Engine, engine_for
-from senderid_fast.engine_base import Closure, OpenTerm
 from senderid_fast.errors import (
     FileError,
     InputError,

@@ -25,7 +25,8 @@ class Askers:
 
     ask          (question, end) -> the answer, or None if the time was over
     nanoseconds  that one question may take
-    most         threads; no more are started than there are questions
+    most         threads; no more are started than there are questions, or than the system allows:
+                 where it allows none, the thread that waits asks
     """
 
     def __init__(
@@ -61,8 +62,12 @@ class Askers:
         while len(self._threads) < min(self._most, self._outstanding):
             # A daemon: a program that is told to stop does not wait for a silent DNS server.
             thread = threading.Thread(target=self._work, name="senderid-fast asker", daemon=True)
+            try:
+                thread.start()
+            except RuntimeError:
+                self._most = len(self._threads)
+                return
             self._threads.append(thread)
-            thread.start()
 
     def answered(self) -> list[Asked]:
         """Some questions with their answers and the nanoseconds these took: at least one.
@@ -82,17 +87,26 @@ class Askers:
         return found
 
     def _next(self, seconds: float | None = None) -> Asked:
+        if not self._threads and not self._open.empty():
+            self._ask_one(self._open.get())
         found = self._done.get(timeout=seconds)
         if isinstance(found, BaseException):
             raise found
         return found
 
     def _work(self) -> None:
-        while (question := self._open.get()) is not None:
-            began = monotonic_ns()
-            try:
-                answer = self._ask(question, began + self._nanoseconds)
-            except BaseException as error:  # noqa: BLE001 - for the thread that waits
-                self._done.put(error)
-                return
-            self._done.put((question, answer, monotonic_ns() - began))
+        while self._ask_one(self._open.get()):
+            pass
+
+    def _ask_one(self, question: Question | None) -> bool:
+        """Ask it; whether to go on."""
+        if question is None:
+            return False
+        began = monotonic_ns()
+        try:
+            answer = self._ask(question, began + self._nanoseconds)
+        except BaseException as error:  # noqa: BLE001 - for the thread that waits
+            self._done.put(error)
+            return False
+        self._done.put((question, answer, monotonic_ns() - began))
+        return True

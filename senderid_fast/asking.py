@@ -12,7 +12,8 @@ from typing import TYPE_CHECKING, cast
 
 from senderid_fast._core.answering import failures
 from senderid_fast.askers import Askers
-from senderid_fast.engine_base import Closure, EngineBase, cut
+from senderid_fast.closure import Closure
+from senderid_fast.engine_base import EngineBase, cut
 from senderid_fast.flights import Flights
 from senderid_fast.questions import Answer, Question
 from senderid_fast.results import Scope
@@ -24,6 +25,8 @@ if TYPE_CHECKING:
     from senderid_fast._core.verdict import Verdict
     from senderid_fast.batch import BatchRun
     from senderid_fast.engine_base import Text
+
+    Ahead = dict[Question, tuple[Answer, int] | None]
 
 __all__ = ["AskingEngine"]
 
@@ -47,21 +50,21 @@ class AskingEngine(EngineBase):
             began = monotonic_ns()
             check.begin_again(began)
         end = began + self._nanoseconds
-        ahead: dict[Question, Answer | None] = {}
+        ahead: Ahead = {}
         self._supply(check)
         while check.question is not None:
             answer = self._ask_ahead(check, end, ahead)
             if answer is None or monotonic_ns() >= end:
                 return check.expire()
-            self._take(check, answer)
+            known = ahead.get(check.question)
+            self._take(check, answer, None if known is None else known[1])
             self._supply(check)
         return cast("Verdict", check.verdict)
 
-    def _ask_ahead(
-        self, check: Check, end: int, ahead: dict[Question, Answer | None]
-    ) -> Answer | None:
+    def _ask_ahead(self, check: Check, end: int, ahead: Ahead) -> Answer | None:
         """The answer that the check waits for. What it may ask next is asked by threads at the same
-        time, up to settings.prefetch questions, and stands in ahead, None until it is answered."""
+        time, up to settings.prefetch questions, and stands in ahead with the time when it came,
+        None until it is answered."""
         wanted = cast("Question", check.question)
         most = self._settings.prefetch
         # What a near cache has, the check has taken.
@@ -69,14 +72,15 @@ class AskingEngine(EngineBase):
 
         def asking(question: Question, end: int) -> Answer:
             # Whoever was too late for the flight finds its answer here.
-            answer = ahead.get(question)
-            if answer is None:
-                answer = ahead[question] = (
+            known = ahead.get(question)
+            if known is None:
+                answer = (
                     self._resolve(question, end)
                     if near and question == wanted
                     else self._answer(question, end)
                 )
-            return answer
+                known = ahead[question] = answer, monotonic_ns()
+            return known[0]
 
         for each in check.ahead(most + 1) if most else ():
             if each != wanted and each not in ahead and self._ahead.acquire(blocking=False):

@@ -10,7 +10,8 @@ from collections import deque
 from time import monotonic_ns
 from typing import TYPE_CHECKING, Any, cast
 
-from senderid_fast.engine_base import Closure, EngineBase, cut
+from senderid_fast.closure import Closure
+from senderid_fast.engine_base import EngineBase, cut
 from senderid_fast.questions import Answer, Question, Status
 from senderid_fast.results import Scope
 
@@ -24,6 +25,7 @@ if TYPE_CHECKING:
     from senderid_fast.engine_base import Text
 
     Asking = Callable[[Question, int], Coroutine[Any, Any, Answer]]
+    Dated = tuple[Answer | None, int]  # with the time when it came
 
 __all__ = ["AsyncAskingEngine"]
 
@@ -37,14 +39,14 @@ class AsyncAskingEngine(EngineBase):
     async def _finish(self, check: Check, began: int) -> Verdict:
         """The driver: as Engine._finish, awaiting."""
         end = began + self._nanoseconds
-        ahead: dict[Question, asyncio.Task[Answer | None]] = {}
+        ahead: dict[Question, asyncio.Task[Dated]] = {}
         self._supply(check)
         try:
             while check.question is not None:
-                answer = await self._ask_ahead(check, end, ahead)
+                answer, came = await self._ask_ahead(check, end, ahead)
                 if answer is None or monotonic_ns() >= end:
                     return check.expire()
-                self._take(check, answer)
+                self._take(check, answer, came)
                 self._supply(check)
             return cast("Verdict", check.verdict)
         finally:
@@ -52,22 +54,27 @@ class AsyncAskingEngine(EngineBase):
                 task.cancel()
 
     async def _ask_ahead(
-        self, check: Check, end: int, ahead: dict[Question, asyncio.Task[Answer | None]]
-    ) -> Answer | None:
-        """The answer that the check waits for. What it may ask next is asked at the same time, up
-        to settings.prefetch questions, and stands in ahead until the check comes to it."""
+        self, check: Check, end: int, ahead: dict[Question, asyncio.Task[Dated]]
+    ) -> Dated:
+        """The answer that the check waits for, and when it came. What it may ask next is asked at
+        the same time, up to settings.prefetch questions, and stands in ahead until the check comes
+        to it."""
         import asyncio
 
         most = self._settings.prefetch
         for question in check.ahead(most + 1) if most else ():
             if question not in ahead:
-                ahead[question] = asyncio.create_task(self._ask(question, end, self._answer))
+                ahead[question] = asyncio.create_task(self._ask_dated(question, end, self._answer))
         question = cast("Question", check.question)
         task = ahead.pop(question, None)
         # What a near cache has, the check has taken.
         near = self._tier is not None and self._tier.is_near
         asking = self._resolve if near else self._answer
-        return await (task or self._ask(question, end, asking))
+        return await (task or self._ask_dated(question, end, asking))
+
+    async def _ask_dated(self, question: Question, end: int, asking: Asking) -> Dated:
+        answer = await self._ask(question, end, asking)
+        return answer, monotonic_ns()
 
     async def _stream(self, job: BatchJob, missing: str) -> AsyncIterator[Any]:
         import asyncio

@@ -11,7 +11,7 @@ import weakref
 from abc import ABC, abstractmethod
 from itertools import islice
 from time import monotonic_ns, time_ns
-from typing import TYPE_CHECKING, Any, NamedTuple, Self, cast
+from typing import TYPE_CHECKING, Any, Self, cast
 
 from senderid_fast._core.answering import expiry, failures
 from senderid_fast._core.answers import AnswerStore
@@ -19,6 +19,7 @@ from senderid_fast._core.checks import Check, Evaluator
 from senderid_fast._core.closures import closure as core_closure
 from senderid_fast._core.pra import header_fields
 from senderid_fast.cache.base import AnswerLeft
+from senderid_fast.closure import Closure, OpenTerm
 from senderid_fast.errors import InputError
 from senderid_fast.identities import a_labels
 from senderid_fast.questions import Answer, Question, StaleAnswer, Status
@@ -41,15 +42,7 @@ if TYPE_CHECKING:
     Text = str | bytes
     Octets = bytes | bytearray | memoryview
 
-__all__ = [
-    "Closure",
-    "EngineBase",
-    "OpenTerm",
-    "address_text",
-    "client_behind",
-    "cut",
-    "scope_number",
-]
+__all__ = ["EngineBase", "address_text", "client_behind", "cut", "scope_number"]
 
 _SCOPES = {scope: number for number, scope in enumerate(Scope)}
 
@@ -106,38 +99,6 @@ def client_behind(
     if client.ip is None or client.ip != connected:
         helo = client.helo
     return client, client.ip, helo
-
-
-class OpenTerm(NamedTuple):
-    """A term whose questions depend on the message: ptr, or one with a macro of the message."""
-
-    host: str
-    term: str
-
-
-class Closure(NamedTuple):
-    """What policies can ask.
-
-    questions  that have no answer yet, each once
-    terms      that need a message, so that what they ask is not among the questions
-    complete   False: a policy leads to more than 4,096 questions, which are not all here
-    """
-
-    questions: tuple[Question, ...]
-    terms: tuple[OpenTerm, ...]
-    complete: bool
-
-    @classmethod
-    def union(cls, closures: Iterable[Closure]) -> Closure:
-        """What several closures have together, each question and term once."""
-        questions: dict[Question, None] = {}
-        terms: dict[OpenTerm, None] = {}
-        complete = True
-        for closure in closures:
-            questions.update(dict.fromkeys(closure.questions))
-            terms.update(dict.fromkeys(closure.terms))
-            complete = complete and closure.complete
-        return cls(tuple(questions), tuple(terms), complete)
 
 
 class EngineBase(ABC):
@@ -351,9 +312,12 @@ class EngineBase(ABC):
             self._resolver = SystemResolver()
         return self._resolver
 
-    def _take(self, check: Check, answer: Answer) -> None:
-        """Give the check its answer, which others may use for its time to live."""
-        now, expires, failure_expires = self._expiry(answer)
+    def _take(self, check: Check, answer: Answer, came: int | None = None) -> None:
+        """Give the check its answer, which others may use for its time to live.
+
+        came  when it did, if it was asked ahead
+        """
+        now, expires, failure_expires = self._expiry(answer, came)
         check.answer(answer, expires, failure_expires, now)
 
     def _supply(self, check: Check) -> None:
@@ -369,23 +333,24 @@ class EngineBase(ABC):
         if answer is not None:
             self._store.put(question, answer, expires, now, failure_expires)
 
-    def _expiry(self, answer: Answer | None) -> tuple[int, int, int]:
+    def _expiry(self, answer: Answer | None, came: int | None = None) -> tuple[int, int, int]:
         """Now, until when others may use an answer, and until when if it is an error."""
         settings = self._settings
         now = monotonic_ns()
+        came = now if came is None else came
         self._evaluator.epoch = time_ns() - now  # the clock may have been set
         if type(answer) is StaleAnswer:
             # RFC 8767 5, the failure recheck timer: until then DNS is not asked again.
-            return now, now + self._failure_ttl, now + self._failure_ttl
+            return now, came + self._failure_ttl, came + self._failure_ttl
         if type(answer) is AnswerLeft:
-            expires = now + answer.ttl * 1_000_000_000
-            return now, expires, min(expires, now + self._failure_ttl)
+            expires = came + answer.ttl * 1_000_000_000
+            return now, expires, min(expires, came + self._failure_ttl)
         try:
             ttl = cast(Answer, answer).ttl
-            expires = expiry(ttl, settings.min_ttl, settings.max_ttl, now)
+            expires = expiry(ttl, settings.min_ttl, settings.max_ttl, came)
         except Exception:  # noqa: BLE001 - a field of a stranger's object may raise anything
             expires = now  # no time to live: good for this check alone
-        return now, expires, now + self._failure_ttl
+        return now, expires, came + self._failure_ttl
 
     def _batch_job(self, data: Any, options: dict[str, Any]) -> BatchJob:
         from senderid_fast.batch import BatchJob, BatchOptions

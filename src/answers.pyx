@@ -1,7 +1,7 @@
 """The AnswerStore: question -> answer, kept for its time to live within a bound of octets.
 
-What may live here: the tables, expiry and eviction. Records that answers share, and what policy
-tables stand on, are in sharing.pyx; what an answer says is in answerdata.pyx.
+What may live here: what is kept, found and told. The tables and eviction are in areas.pyx; records
+that answers share, and what policy tables stand on, in sharing.pyx; what an answer says in answerdata.pyx.
 
 An answer lives while someone holds a reference. The store holds one, a running check holds one for
 each answer that was fetched for it: so neither expiry nor eviction takes what a check still needs.
@@ -9,28 +9,23 @@ Time comes in as nanoseconds; there is no clock here.
 """
 
 from libc.stdint cimport INT64_MAX, int64_t, uint8_t, uint32_t, uint64_t
-from libc.stdlib cimport calloc, free, malloc
+from libc.stdlib cimport free, malloc
 from libc.string cimport memcmp, memset
 
 from senderid_fast._core.answerdata cimport (
     STATUS_NXDOMAIN, AnswerData, answer_compile, answer_is_for, answer_name, answer_record, answer_records,
     answer_release, answer_retain, question_hash,
 )
+from senderid_fast._core.areas cimport answer_cost, area_drop, area_grow, area_remove, area_shrink
 from senderid_fast._core.names cimport name_key, sf_hash
 from senderid_fast._core.policydata cimport PolicyData
 from senderid_fast._core.records cimport RecordData
-from senderid_fast._core.sharing cimport (
-    records_cost, records_leave, records_room, records_share, stamp_of, tables_free, touch_grounds,
-)
+from senderid_fast._core.sharing cimport records_cost, records_room, records_share, stamp_of, tables_free
 from senderid_fast._core.staleness cimport ended, stale_ages, store_kept
 
 from senderid_fast.questions import RRType, StaleAnswer, Status
 
 cdef tuple STATUSES = tuple(Status)
-
-cdef enum:
-    SLOTS_LEAST = 64
-    ANSWER_COST = 48          # octets beside its block: malloc's own, and its slots, half of them empty
 
 
 cdef AnswerData *store_find(StoreData *store, int area, uint64_t hash, int rrtype, const uint8_t *name,
@@ -101,88 +96,6 @@ cdef bint policy_keep(StoreData *store, AnswerData *answer, int scope, bint boun
     area_shrink(store, area, now)
     sf_write_unlock(&store.lock)
     return True
-
-
-# --- the tables of answers -----------------------------------------------------------------------
-
-cdef inline size_t answer_cost(const AnswerData *answer) noexcept nogil:
-    """Octets of an answer; records that it shares with others are counted once for all of them."""
-    return answer.size + <size_t>ANSWER_COST
-
-
-cdef void area_drop(StoreData *store, Area *table, AnswerData *answer) noexcept nogil:
-    """An answer leaves its slot."""
-    table.count -= 1
-    table.octets -= answer_cost(answer) + tables_free(store, &answer.policies)
-    if answer.interned and store.shares_records:       # it may be in another store, which shares, as well
-        table.octets -= records_leave(store, answer)
-    else:
-        table.octets -= records_cost(answer)
-    if answer.stood:
-        answer.stood = 0
-        store.grounds[answer.hash >> 54] += 1
-        store.changes += 1
-    answer_release(answer)
-
-
-cdef void area_remove(StoreData *store, Area *table, size_t at) noexcept nogil:
-    """Empty a slot and close the gap, so that every search still ends at an empty slot."""
-    cdef size_t next = at, home
-    area_drop(store, table, table.slots[at].answer)
-    while True:
-        next = (next + 1) & table.mask
-        if table.slots[next].hash == 0:
-            break
-        home = table.slots[next].hash & table.mask
-        # May the entry at next move to at? Only if its home is not between the two.
-        if ((next - home) & table.mask) >= ((next - at) & table.mask):
-            table.slots[at] = table.slots[next]
-            at = next
-    table.slots[at].hash = 0
-    table.slots[at].answer = NULL
-
-
-cdef bint area_grow(Area *table) noexcept nogil:
-    cdef size_t size = 2 * (table.mask + 1) if table.slots != NULL else SLOTS_LEAST
-    cdef Slot *slots = <Slot *>calloc(size, sizeof(Slot))
-    cdef size_t i, at
-    if slots == NULL:
-        return False
-    if table.slots != NULL:
-        for i in range(table.mask + 1):
-            if table.slots[i].hash:
-                at = table.slots[i].hash & (size - 1)
-                while slots[at].hash:
-                    at = (at + 1) & (size - 1)
-                slots[at] = table.slots[i]
-        free(table.slots)
-    table.slots = slots
-    table.mask = size - 1
-    table.hand = 0
-    return True
-
-
-cdef void area_shrink(StoreData *store, Area *table, int64_t now) noexcept nogil:
-    """Let answers go until the area is within its limit: those that are over, then those not used
-    since the hand passed last (a clock, which is nearly least-recently-used)."""
-    cdef Slot *slot
-    cdef int i
-    while table.octets > table.limit and table.count:
-        slot = &table.slots[table.hand]
-        if slot.hash == 0:
-            table.hand = (table.hand + 1) & table.mask
-        elif slot.answer.expires < now:
-            store.expired += 1
-            area_remove(store, table, table.hand)
-        elif slot.answer.used:
-            slot.answer.used = 0
-            touch_grounds(store, <PolicyData *>slot.answer.policies)
-            for i in range(slot.answer.record_count):
-                touch_grounds(store, <PolicyData *>slot.answer.payload.records[i].policies)
-            table.hand = (table.hand + 1) & table.mask
-        else:
-            store.evicted += 1
-            area_remove(store, table, table.hand)
 
 
 cdef void store_forget(StoreData *store, const AnswerData *answer) noexcept nogil:

@@ -7,8 +7,10 @@ from __future__ import annotations
 
 import os
 import threading
+from contextlib import suppress
+from io import FileIO
 from pathlib import Path
-from typing import TYPE_CHECKING, BinaryIO
+from typing import TYPE_CHECKING
 
 from senderid_fast.answersets.checking import empty_batch
 from senderid_fast.answersets.recording import AnswerCollector
@@ -49,23 +51,26 @@ class AnswerWriter:
         self._lock = threading.Lock()
         self._collector = AnswerCollector(self._append)
         try:
-            self._file: BinaryIO = self._open()
+            self._file = self._open()
         except OSError as error:
             raise self._trouble(error) from None
+        if self._file.tell() == 0:
+            try:
+                self._write(memoryview(answers_schema().serialize()))
+            except BaseException:
+                self._file.close()
+                raise
 
-    def _open(self) -> BinaryIO:
-        schema = answers_schema()
+    def _open(self) -> FileIO:
+        # Without a buffer: what was not written when the disk was full must not come later.
         try:
-            file = self._path.open("r+b")
+            file = self._path.open("r+b", buffering=0)
         except FileNotFoundError:
-            file = self._path.open("x+b")
+            file = self._path.open("x+b", buffering=0)
         try:
-            whole = _whole(self._path, schema)
+            whole = _whole(self._path, answers_schema())
             file.truncate(whole)
             file.seek(whole)
-            if whole == 0:
-                file.write(schema.serialize().to_pybytes())
-                file.flush()
         except BaseException:
             file.close()
             raise
@@ -80,7 +85,6 @@ class AnswerWriter:
         self._collector.flush()
         with self._lock:
             try:
-                self._file.flush()
                 os.fsync(self._file.fileno())
             except OSError as error:
                 raise self._trouble(error) from None
@@ -97,11 +101,7 @@ class AnswerWriter:
             return
         try:
             self._collector.flush()
-            with self._lock:
-                self._file.write(_END)
-                self._file.flush()
-        except OSError as error:
-            raise self._trouble(error) from None
+            self._write(_END)
         finally:
             self._file.close()
 
@@ -112,12 +112,22 @@ class AnswerWriter:
         self.close()
 
     def _append(self, batch: pa.RecordBatch) -> None:
-        octets = batch.serialize()
+        self._write(memoryview(batch.serialize()))
+
+    def _write(self, octets: bytes | memoryview) -> None:
+        """Append all of it or nothing: with a half of it, what follows could not be read."""
         with self._lock:
+            whole: int | None = None
             try:
-                self._file.write(octets)
-                self._file.flush()  # so that a kill loses at most what is still collected
+                whole = self._file.tell()
+                left = memoryview(octets)
+                while left:
+                    left = left[self._file.write(left) :]
             except (OSError, ValueError) as error:
+                if whole is not None:
+                    with suppress(OSError):
+                        self._file.truncate(whole)
+                        self._file.seek(whole)
                 raise self._trouble(error) from None
 
     def _trouble(self, error: Exception) -> RowsError:

@@ -40,11 +40,6 @@ class Breaker:
         self._pause = PAUSE
         self._until = 0.0
 
-    @property
-    def is_open(self) -> bool:
-        """Whether nobody is to ask now."""
-        return self._failures >= FAILURES and monotonic() < self._until
-
     def may_ask(self) -> bool:
         """Whether to ask now. True once for each pause that is over, until that call has ended."""
         if self._failures < FAILURES:

@@ -22,7 +22,14 @@ from zlib import crc32
 from senderid_fast.cache.base import CachedAnswer, stale_of
 from senderid_fast.cache.behind import Behind
 from senderid_fast.cache.codec import Codec, key_of, keys_below, question_of
-from senderid_fast.cache.lmdbfiles import PAGE, Opened, damage, files_of, the_lmdb
+from senderid_fast.cache.lmdbfiles import (
+    PAGE,
+    SECONDS_TO_OPEN,
+    Opened,
+    damage,
+    files_of,
+    the_lmdb,
+)
 from senderid_fast.errors import CacheError, InputError
 from senderid_fast.questions import Question
 
@@ -98,7 +105,7 @@ class LmdbCache:
         """Open the files now, so that a path that cannot be used is told at once."""
         try:
             with self._files.read_lock:
-                self._files.opened(seconds=30.0)
+                self._files.opened(SECONDS_TO_OPEN)
         except OSError as error:
             words = error.strerror or str(error)
             raise InputError("path", f"{self._path} cannot be used: {words}") from None

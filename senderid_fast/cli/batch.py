@@ -162,6 +162,8 @@ def _add_row_options(parser: argparse.ArgumentParser) -> None:
 
 
 def _add_job_options(parser: argparse.ArgumentParser) -> None:
+    from senderid_fast.jobs.options import BATCH_ROWS
+
     group = parser.add_argument_group("the job")
     group.add_argument(
         "--workers",
@@ -170,7 +172,10 @@ def _add_job_options(parser: argparse.ArgumentParser) -> None:
         help="threads that check (default: one for each core but one, which reads and writes)",
     )
     group.add_argument(
-        "--batch-rows", metavar="N", type=int, help="rows of a block (default: 131072)"
+        "--batch-rows",
+        metavar="N",
+        type=int,
+        help=f"rows of a block (default: {BATCH_ROWS})",
     )
     again = group.add_mutually_exclusive_group()
     again.add_argument(

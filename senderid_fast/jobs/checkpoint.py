@@ -17,6 +17,7 @@ from pathlib import Path
 from typing import Any
 
 from senderid_fast.errors import RowsError
+from senderid_fast.rows.outputs import sync_folder
 
 __all__ = ["VERSION", "Checkpoint", "read_checkpoint", "remove_checkpoint", "state_path"]
 
@@ -59,7 +60,7 @@ class Checkpoint:
                 file.flush()
                 os.fsync(file.fileno())
             new.replace(path)
-            _sync_folder(path.parent)
+            sync_folder(path.parent)
         except OSError as error:
             with contextlib.suppress(OSError):
                 new.unlink(missing_ok=True)
@@ -125,17 +126,3 @@ def remove_checkpoint(path: Path) -> None:
         path.with_name(f"{path.name}.new").unlink(missing_ok=True)
     except OSError as error:
         raise RowsError(str(path), "", f"cannot be removed: {error.strerror or error}") from None
-
-
-def _sync_folder(folder: Path) -> None:
-    """The new name of a file is on the disk only when its folder is."""
-    try:
-        descriptor = os.open(folder, os.O_RDONLY)
-    except OSError:
-        return  # a folder that cannot be opened, as on Windows, cannot be synced either
-    try:
-        os.fsync(descriptor)
-    except OSError:
-        pass  # some file systems of networks have no fsync of folders
-    finally:
-        os.close(descriptor)

@@ -30,6 +30,7 @@ from senderid_fast.jobs.options import JobOptions
 from senderid_fast.jobs.progress import Figures
 from senderid_fast.jobs.running import NOTE_SECONDS, Run
 from senderid_fast.jobs.summary import Summary
+from senderid_fast.rows.outputs import partial_of
 
 if TYPE_CHECKING:
     from senderid_fast.engine import Engine
@@ -126,12 +127,12 @@ class Job:
                 if there is not None:
                     raise InputError("output", f"{output} is there already: replace with overwrite")
             remove_checkpoint(path)
-        if (
-            resume
-            and there is not None
-            and (note is None or (note.ending and there != note.replaces))
-        ):
-            self._ended = True
+        if resume and there is not None:
+            if note is not None:
+                self._ended = note.ending and there != note.replaces
+            else:
+                # A job that was killed before its first note has left the output as it was.
+                self._ended = not partial_of(options.output).exists()
         if note is None:
             self._replaces = there
             if self.resumable and not self._ended:
@@ -168,7 +169,7 @@ class Job:
     def _restore(self, note: Checkpoint, path: Path) -> None:
         try:
             self._summary.restore(note.counters)
-        except (KeyError, TypeError, ValueError, AttributeError):
+        except (KeyError, TypeError, ValueError, OverflowError, AttributeError):
             raise RowsError(
                 str(path),
                 "",

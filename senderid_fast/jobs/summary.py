@@ -159,7 +159,8 @@ class Summary:
         }
 
     def restore(self, state: Mapping[str, Any]) -> None:
-        """Go on from what state() gave. Raises KeyError, TypeError or ValueError if it is none."""
+        """Go on from what state() gave. Raises KeyError, TypeError, ValueError
+        or OverflowError if it is none."""
         for name in ("rows", "faults", "asked", "failed", "cached"):
             setattr(self, name, int(state[name]))
         self.seconds = float(state["seconds"])

@@ -11,7 +11,7 @@ from collections.abc import Sequence
 from senderid_fast.messages import MessageVerdict
 from senderid_fast.receiver.escaping import comment, visible
 from senderid_fast.receiver.fields import Field, authentication_results, received_spf
-from senderid_fast.receiver.removal import forged_fields
+from senderid_fast.receiver.removal import can_be_ours, forged_fields
 from senderid_fast.receiver.stamps import exchange_fields, sid_fields
 from senderid_fast.reception.judging import Judged
 from senderid_fast.reception.receiver import INTERNAL, NO_ADDRESS, Receiver
@@ -20,8 +20,6 @@ from senderid_fast.results import Reason
 __all__ = ["fields_of", "fields_of_unchecked", "ours", "removable", "suspects"]
 
 _WORDS_MOST = 200
-_OURS = ("authentication-results", "received-spf")
-_PREFIXES = ("x-ms-exchange-organization-", "x-sid-")
 
 
 def fields_of(
@@ -95,9 +93,4 @@ def suspects(receiver: Receiver, fields: Sequence[tuple[str, bytes]]) -> tuple[i
     """As removable, where it cannot be told whose they are: all that could be ours."""
     if not receiver.remove_forged:
         return ()
-    return tuple(
-        position
-        for position, (name, _) in enumerate(fields)
-        if name.strip(" \t\r\n\0").lower() in _OURS
-        or name.strip(" \t\r\n\0").lower().startswith(_PREFIXES)
-    )
+    return tuple(position for position, (name, _) in enumerate(fields) if can_be_ours(name))

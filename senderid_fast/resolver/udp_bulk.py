@@ -75,6 +75,8 @@ class _Run:
                 if self._next < len(self._open):
                     self._claim()
                 if not (exchange.busy or flights.finished or flights.aside):
+                    if self._next < len(self._open):
+                        continue  # others ask all of that part already; the next may be ours
                     break
                 exchange.step(self._end)
                 if flights.finished:

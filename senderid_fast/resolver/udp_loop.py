@@ -17,6 +17,8 @@ from senderid_fast.resolver.udp_home import Home
 
 __all__ = ["LoopExchange", "exchange_of"]
 
+ASIDE_MOST = 64  # at once, of what is put aside: each has a socket of its own
+
 
 def exchange_of(home: Home, loop: asyncio.AbstractEventLoop) -> LoopExchange:
     """The one of a loop. Those of loops that are closed end here."""
@@ -48,6 +50,7 @@ class LoopExchange:
         # The futures stand beside the query, which the garbage collector does not see through.
         self._open: dict[tuple[str, int], tuple[Query, list[asyncio.Future[Answer]]]] = {}
         self._tasks: set[asyncio.Task[None]] = set()
+        self._room = asyncio.Semaphore(ASIDE_MOST)
         self._soon = False  # _tick() is called in this turn of the loop
         self._timer: asyncio.TimerHandle | None = None
         self._timer_due = 0
@@ -124,8 +127,15 @@ class LoopExchange:
 
     async def _ask_aside(self, query: Query, server: int, tcp: bool, octets: Any) -> None:
         try:
-            one = self._home.aside(query, server, tcp, octets, query.deadline)
-            query.answer = await one.resolve_async()
+            async with asyncio.timeout(max(query.deadline - monotonic_ns(), 0) / 1e9):
+                await self._room.acquire()
+            try:
+                one = self._home.aside(query, server, tcp, octets, query.deadline)
+                query.answer = await one.resolve_async()
+            finally:
+                self._room.release()
+        except TimeoutError:
+            query.answer = NO_TIME
         finally:
             self._settle([query])
 

@@ -137,10 +137,10 @@ class ParquetSource(_ColumnarSource):
             rows += batch.num_rows
             octets += batch.nbytes
             if rows + step > self._batch_rows or octets >= BLOCK_OCTETS:
-                yield joined(held)
+                yield from joined(held)
                 held, rows, octets = [], 0, 0
         if held:
-            yield joined(held)
+            yield from joined(held)
 
     def _consumed(self, part: int, rows: int) -> int:
         total = self.rows or 1
@@ -230,12 +230,14 @@ class _Whole:
         self.closed = True
 
 
-def joined(batches: list[pa.RecordBatch]) -> pa.RecordBatch:
-    """Some batches of one schema as one."""
+def joined(batches: list[pa.RecordBatch]) -> list[pa.RecordBatch]:
+    """Some batches of one schema as one, or as few as hold strings of 2 GiB and more."""
     if len(batches) == 1:
-        return batches[0]
-    pa = pyarrow()
-    return pa.Table.from_batches(batches).combine_chunks().to_batches()[0]
+        return batches
+    whole: list[pa.RecordBatch] = (
+        pyarrow().Table.from_batches(batches).combine_chunks().to_batches()
+    )
+    return whole
 
 
 def mended(batch: pa.RecordBatch) -> pa.RecordBatch:

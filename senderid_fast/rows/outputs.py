@@ -9,6 +9,7 @@ one output would ruin it.
 
 from __future__ import annotations
 
+import errno
 import fcntl
 import os
 import stat
@@ -20,9 +21,15 @@ from senderid_fast.errors import InputError, RowsError
 from senderid_fast.rows.base import Place
 from senderid_fast.rows.inputs import STANDARD, int_of, reading
 
-__all__ = ["PARTIAL", "Output", "sync_folder"]
+__all__ = ["PARTIAL", "Output", "partial_of", "sync_folder"]
 
 PARTIAL = ".partial"  #: what the name of an unfinished output ends with
+
+
+def partial_of(path: str) -> Path:
+    """What an output at a path is written to until it is whole. A link is followed."""
+    final = Path(os.path.realpath(path))
+    return final.with_name(final.name + PARTIAL)
 
 
 class Output:
@@ -57,7 +64,7 @@ class Output:
             if final.exists() and not overwrite:
                 raise InputError("output", f"{self.name} is there already: remove it or overwrite")
         self.final = final
-        self.partial = final.with_name(final.name + PARTIAL)
+        self.partial = partial_of(self.name)
         if place is None:
             with reading(self.name):
                 self._file = self._locked("ab")
@@ -80,9 +87,16 @@ class Output:
         file: IO[bytes] = self.partial.open(mode, buffering=0)
         try:
             fcntl.flock(file.fileno(), fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except BlockingIOError as error:
+            # Another job may have ended since it was opened: then this is its whole output.
+            taken = not os.path.samestat(os.fstat(file.fileno()), self.partial.stat())
+        except (BlockingIOError, FileNotFoundError):
+            taken = True
+        except BaseException:
             file.close()
-            raise RowsError(str(self.partial), "", "another job is writing it") from error
+            raise
+        if taken:
+            file.close()
+            raise RowsError(str(self.partial), "", "another job is writing it")
         return file
 
     def _no_places(self) -> InputError:
@@ -149,9 +163,15 @@ class Output:
 
 
 def sync_folder(folder: Path) -> None:
-    """Bring the names in a folder to the disk."""
-    handle = os.open(folder, os.O_RDONLY)
+    """Bring the names in a folder to the disk, where that can be done. Raises OSError."""
+    try:
+        handle = os.open(folder, os.O_RDONLY)
+    except PermissionError:
+        return  # files can be put into it, and it cannot be listed
     try:
         os.fsync(handle)
+    except OSError as error:
+        if error.errno not in (errno.EINVAL, errno.ENOTSUP):  # some file systems of networks
+            raise
     finally:
         os.close(handle)

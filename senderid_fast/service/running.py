@@ -158,7 +158,6 @@ class Worker:
         if settings.cache is not None:
             loop = asyncio.get_running_loop()
             weakref.finalize(engine, self._left_behind, loop, settings.cache).atexit = False
-        self._published = {}
         return engine
 
     def _new_application(self, config: Config) -> ServiceApplication:
@@ -201,6 +200,8 @@ class Worker:
                 "error", "reload refused by a worker", worker=self._slot.index, problem=str(error)
             )
         else:
+            if engine is not before:  # it counts from nothing
+                self._published = {}
             self._application = application
             self._config = config
             self._log.set_up(config.log.format, config.log.level)

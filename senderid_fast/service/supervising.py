@@ -108,6 +108,8 @@ class Supervisor:
             self._kill_all()
             os.close(self._write_end)
             os.close(self._read_end)
+            while signal.sigtimedwait(SIGNALS, 0) is not None:
+                pass  # a worker's last word, or one signal more: it would end us before our time
             signal.pthread_sigmask(signal.SIG_SETMASK, before)
         return self._status
 

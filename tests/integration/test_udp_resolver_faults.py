@@ -18,9 +18,10 @@ from support.scripted import forked
 
 from senderid_fast.questions import Answer, Question, RRType, Status
 from senderid_fast.resolver import UdpResolver
+from senderid_fast.resolver.udp_aside import Aside
 from senderid_fast.resolver.udp_bulk import _Run
 from senderid_fast.resolver.udp_exchange import Exchange
-from senderid_fast.resolver.udp_loop import LoopExchange
+from senderid_fast.resolver.udp_loop import ASIDE_MOST, LoopExchange
 
 QUESTION = Question("name.example", RRType.TXT)
 GOOD = Answer(Status.OK, (b"v=spf1 ip4:192.0.2.1 -all",), 300)
@@ -251,6 +252,30 @@ def test_one_question_is_asked_once(faulty_server: Any) -> None:
     assert len(server.queries) == 5
 
 
+def test_more_questions_than_another_thread_has_under_way(
+    faulty_server: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    server = faulty_server({"*": "good"})
+    resolver = UdpResolver([server.address], tries=10)
+    true_step = Exchange.step
+    found: list[list[Answer]] = []
+    questions = numbered(600)
+    other = threading.Thread(target=lambda: found.append(resolver.resolve_many(questions, 20.0)))
+
+    def step(exchange: Exchange, end: int) -> None:
+        # All that the second thread finds at first is asked by this one already.
+        if threading.current_thread() is not other and other.ident is None:
+            other.start()
+            time.sleep(0.2)
+        true_step(exchange, end)
+
+    with monkeypatch.context() as patched:
+        patched.setattr(Exchange, "step", step)
+        assert resolver.resolve_many(questions, 20.0) == [GOOD] * 600
+        other.join()
+    assert found == [[GOOD] * 600]
+
+
 def test_asker_with_more_time_asks_again(faulty_server: Any) -> None:
     server = faulty_server({"*": "late"})
     resolver = UdpResolver([server.address], try_seconds=5)
@@ -269,6 +294,45 @@ def test_asker_with_more_time_asks_again(faulty_server: Any) -> None:
 
     answers = asyncio.run(two())
     assert [answer.status for answer in answers] == [Status.TIMEOUT, Status.OK, Status.TIMEOUT]
+
+
+def test_what_is_put_aside_takes_a_bounded_number_of_sockets(
+    faulty_server: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    server = faulty_server({"*": "truncated"})
+    now = most = 0
+
+    async def resolve_async(aside: Aside) -> Answer:
+        nonlocal now, most
+        now += 1
+        most = max(most, now)
+        await asyncio.sleep(0.05)
+        now -= 1
+        return GOOD if aside.tcp else Answer(Status.ERROR)
+
+    monkeypatch.setattr(Aside, "resolve_async", resolve_async)
+    resolver = UdpResolver([server.address], tries=10)
+    assert ask_together("tasks", resolver, numbered(ASIDE_MOST * 3)) == [GOOD] * ASIDE_MOST * 3
+    assert most == ASIDE_MOST
+
+    async def no_end(aside: Aside) -> Answer:
+        await asyncio.sleep(3600)
+        return GOOD
+
+    monkeypatch.setattr(Aside, "resolve_async", no_end)
+
+    async def late() -> Answer:
+        tasks = [
+            asyncio.create_task(resolver.resolve_async(each, 60)) for each in numbered(ASIDE_MOST)
+        ]
+        while resolver.statistics()["truncated"] < ASIDE_MOST * 4:
+            await asyncio.sleep(0.01)
+        answer = await resolver.resolve_async(QUESTION, 0.5)
+        for task in tasks:
+            task.cancel()
+        return answer
+
+    assert asyncio.run(late()).status is Status.TIMEOUT
 
 
 def test_cancelled_task_is_cancelled(dead_server: Any) -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import os
+import resource
 import signal
 import subprocess
 import sys
@@ -267,6 +268,24 @@ def test_a_writer_that_is_killed(tmp_path: Path) -> None:
     with AnswerWriter(path) as sink:
         sink.add(question("more"), answer(b"x"))
     assert len(sf.AnswerSet.read(path)) == before + 1
+
+
+def test_what_a_full_disk_took_half_of_spoils_nothing(tmp_path: Path) -> None:
+    path = tmp_path / "answers.arrows"
+    before = resource.getrlimit(resource.RLIMIT_FSIZE)
+    with AnswerWriter(path) as writer:
+        writer.add(question("first.example"), answer(b"v=spf1 -all"), NOON)
+        full = writer.place() + 500
+        for number in range(100):
+            writer.add(question(f"n{number}.example"), answer(b"v=spf1 -all"), NOON)
+        resource.setrlimit(resource.RLIMIT_FSIZE, (full, before[1]))
+        try:
+            with pytest.raises(sf.RowsError, match="cannot be written"):
+                writer.flush()
+        finally:
+            resource.setrlimit(resource.RLIMIT_FSIZE, before)
+        writer.add(question("last.example"), answer(b"v=spf1 -all"), NOON)
+    assert len(sf.AnswerSet.read(path)) == 102
 
 
 def test_a_file_that_cannot_be_written(tmp_path: Path) -> None:

@@ -226,6 +226,27 @@ def test_threads_share_an_engine_and_what_it_asks() -> None:
     assert all(one.column("spf_result").to_pylist() == expected(400) for one in found.values())
 
 
+@pytest.mark.parametrize("allowed", [0, 2])
+def test_fewer_threads_than_wanted_ask_all_the_same(
+    monkeypatch: pytest.MonkeyPatch, allowed: int
+) -> None:
+    zone, table = many(50)
+    started: list[threading.Thread] = []
+    true_start = threading.Thread.start
+
+    def start(thread: threading.Thread) -> None:
+        if "asker" in thread.name:
+            if len(started) == allowed:
+                raise RuntimeError("can't start new thread")
+            started.append(thread)
+        true_start(thread)
+
+    monkeypatch.setattr(threading.Thread, "start", start)
+    got = sf.Engine(Scripted(zone_reply(zone))).check_batch(table, threads=1)
+    assert got.column("spf_result").to_pylist() == expected(50)
+    assert len(started) == allowed
+
+
 def test_an_interrupt_ends_it_and_the_engine_goes_on() -> None:
     zone, table = many(20)
     answers = zone_reply(zone)

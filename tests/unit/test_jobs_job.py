@@ -3,6 +3,9 @@
 from __future__ import annotations
 
 import csv
+import errno
+import os
+import stat
 import threading
 from pathlib import Path
 from typing import Any
@@ -108,6 +111,53 @@ def test_an_output_that_is_to_be_replaced_is_not_taken_for_the_job_s(
     check_output(folder, job.run())
 
 
+def test_an_older_output_is_not_taken_for_that_of_a_job_killed_before_its_first_note(
+    folder: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (folder / "out.csv").write_text("an older output")
+    job = job_of(folder, overwrite=True)
+    with monkeypatch.context() as patch:
+        patch.setattr(Run, "_make_note", kill)
+        patch.setattr(Run, "_write", kill)
+        with pytest.raises(Killed):
+            job.run()
+    job = job_of(folder, resume=True)
+    assert not job.ended
+    assert not job.resumed
+    check_output(folder, job.run())
+
+
+def test_a_job_that_ends_while_another_looks_keeps_its_output(
+    folder: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The second job opens the partial file, and has its lock when that is whole and renamed."""
+    first, second = job_of(folder), job_of(folder)
+    ended: list[Outcome] = []
+
+    def locked(file: int, how: int) -> None:
+        monkeypatch.undo()
+        ended.append(first.run())
+
+    monkeypatch.setattr("senderid_fast.rows.outputs.fcntl.flock", locked)
+    with pytest.raises(RowsError, match="another job is writing it"):
+        second.run()
+    check_output(folder, ended[0])
+
+
+def test_a_file_system_without_fsync_of_folders(
+    folder: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    true_fsync = os.fsync
+
+    def fsync(handle: int) -> None:
+        if stat.S_ISDIR(os.fstat(handle).st_mode):
+            raise OSError(errno.EINVAL, "Invalid argument")
+        true_fsync(handle)
+
+    monkeypatch.setattr(os, "fsync", fsync)
+    check_output(folder, job_of(folder).run())
+
+
 def test_stopped_block_by_block(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     stop = threading.Event()
     hand_over = Run._hand_over
@@ -166,14 +216,20 @@ def test_options_that_cannot_be_used(options: dict[str, Any], field: str) -> Non
     assert caught.value.field == field
 
 
-def test_a_damaged_summary_in_the_note(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+@pytest.mark.parametrize(
+    ("there", "damaged"), [('"asked":', '"asking":'), ('"faults":0', '"faults":Infinity')]
+)
+def test_a_damaged_summary_in_the_note(
+    folder: Path, monkeypatch: pytest.MonkeyPatch, there: str, damaged: str
+) -> None:
     job = job_of(folder)
     with monkeypatch.context() as patch:
         patch.setattr("senderid_fast.rows.outputs.Output.close", kill)
         with pytest.raises(Killed):
             job.run()
     state = state_path(str(folder / "out.csv"))
-    state.write_text(state.read_text().replace('"asked":', '"asking":'))
+    assert there in state.read_text()
+    state.write_text(state.read_text().replace(there, damaged))
     with pytest.raises(RowsError, match="counters is damaged"):
         job_of(folder, resume=True)
 

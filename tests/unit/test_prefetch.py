@@ -9,6 +9,7 @@ from typing import Any
 
 import pytest
 from support.drivers import RecordingResolver
+from support.scripted import Clock
 
 import senderid_fast as sf
 
@@ -79,6 +80,59 @@ def test_later_terms_are_asked_at_the_same_time(driver: str) -> None:
     assert resolver.enough.is_set()
     assert resolver.most == 4  # the one that is waited for, and three
     assert verdict == sf.Engine(sf.ZoneResolver(ZONE)).check_mail_from("192.0.2.9", "u@example.com")
+
+
+class LateInclude:
+    """b.example is answered at once; a.example, which comes before it, five seconds later."""
+
+    def __init__(self, clock: Clock) -> None:
+        self.clock = clock
+        self.zone = sf.ZoneResolver(
+            {
+                "example.com": [{"TXT": "v=spf1 include:a.example a:b.example -all"}],
+                "a.example": [{"TXT": "v=spf1 ip4:198.51.100.0/24 -all"}],
+                "b.example": [{"A": "192.0.2.9"}],
+            }
+        )
+        self.asked: list[str] = []
+
+    def answer(self, question: sf.Question) -> sf.Answer:
+        self.asked.append(question.name)
+        ttl = 3 if question.name == "b.example" else 300
+        return self.zone.resolve(question, 1)._replace(ttl=ttl)
+
+    def resolve(self, question: sf.Question, timeout: float) -> sf.Answer:
+        if question.name == "a.example":
+            while any(each.name == "senderid-fast prefetch" for each in threading.enumerate()):
+                time.sleep(0.01)
+            self.clock.advance(5)
+        return self.answer(question)
+
+    async def resolve_async(self, question: sf.Question, timeout: float) -> sf.Answer:
+        if question.name == "a.example":
+            for _ in range(20):
+                await asyncio.sleep(0)
+            self.clock.advance(5)
+        return self.answer(question)
+
+
+@pytest.mark.parametrize("driver", ["sync", "async"])
+def test_the_time_to_live_counts_from_when_an_answer_came(
+    monkeypatch: pytest.MonkeyPatch, driver: str
+) -> None:
+    resolver = LateInclude(Clock(monkeypatch))
+
+    async def twice(engine: sf.AsyncEngine) -> list[sf.Verdict]:
+        return [await engine.check_mail_from("192.0.2.9", "u@example.com") for _ in range(2)]
+
+    if driver == "sync":
+        engine = sf.Engine(resolver, prefetch=3)
+        found = [engine.check_mail_from("192.0.2.9", "u@example.com") for _ in range(2)]
+    else:
+        found = asyncio.run(twice(sf.AsyncEngine(resolver, prefetch=3)))
+    assert [str(verdict.result) for verdict in found] == ["pass", "pass"]
+    assert resolver.asked.count("a.example") == 1
+    assert resolver.asked.count("b.example") == 2
 
 
 def test_it_is_off_by_default() -> None:
