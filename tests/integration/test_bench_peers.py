@@ -22,6 +22,9 @@ LOADS = {"zipf": 2_000, "even": 2_000, "cold": 200}
 PASSES = {"zipf": 1, "even": 1, "cold": 1}
 
 
+pytestmark = pytest.mark.timeout(300)  # of a busy machine
+
+
 def run_quick(folder: Path, *options: str) -> subprocess.CompletedProcess[str]:
     command = [sys.executable, "-m", "benchmarks.peers", "--quick", "--output", str(folder)]
     return subprocess.run(
@@ -30,7 +33,7 @@ def run_quick(folder: Path, *options: str) -> subprocess.CompletedProcess[str]:
         env=os.environ | {"PYTHONPATH": str(ROOT)},
         capture_output=True,
         text=True,
-        timeout=110,
+        timeout=280,
         check=False,
     )
 

@@ -48,7 +48,7 @@ ALLOWED: dict[str, set[str]] = {
         "settings",
         "stale",
     },
-    "asking": WORDS | {"askers", "closure", "engine_base", "flights"},
+    "asking": WORDS | {"_core", "askers", "closure", "engine_base", "flights"},
     "async_asking": WORDS | {"closure", "engine_base"},
     "engine": WORDS | {"_core", "asking", "engine_base", "messages", "tracing"},
     "async_engine": WORDS | {"_core", "async_asking", "engine_base", "messages", "tracing"},
