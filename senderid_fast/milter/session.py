@@ -14,7 +14,6 @@ from senderid_fast.milter.answers import at_end, refusal, refused, too_long, tro
 from senderid_fast.milter.client import MACROS, Client
 from senderid_fast.milter.codec import (
     CONTINUE,
-    Changes,
     Command,
     MilterFault,
     Packets,
@@ -88,7 +87,7 @@ class Session:
         self._packets = Packets(macros=MACROS)
         self._handlers: dict[int, Callable[[Session, bytes], bytes]] = _BEFORE
         self._reply: dict[int, bytes] = {}  # what is said to a command that asks for nothing
-        self._changes = Changes(0)
+        self._changes = 0
         self._message: Message | None = None
         self._queue_id = ""  # of a message whose MAIL has not come yet
         self._waits: int = 0  # the command that is not answered yet
@@ -217,7 +216,7 @@ class Session:
         if agreed.refused:
             names = ", ".join(str(each.name) for each in agreed.refused)
             self._fault(f"OPTNEG: the MTA does not let a milter do this: {names}")
-        self._changes, self._reply = agreed.changes, agreed.replies
+        self._changes, self._reply = int(agreed.changes), agreed.replies
         self._handlers = _AFTER
         return agreed.packet
 

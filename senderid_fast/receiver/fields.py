@@ -23,6 +23,7 @@ from senderid_fast.receiver.escaping import (
     mailbox_or_quoted,
     quoted_string,
     token_or_quoted,
+    value_in_bounds,
     visible,
 )
 from senderid_fast.results import Reason, Result, Scope
@@ -108,7 +109,7 @@ def received_spf(
     # key-value-pair = key [CFWS] "=" ( dot-atom / quoted-string )
     def body(words: int, values: int) -> str:
         def pair(key: str, value: str | bytes) -> str:
-            return f"{key}={dot_atom_or_quoted(visible(value, values, eai=eai))}"
+            return f"{key}={value_in_bounds(value, values, eai=eai)}"
 
         written = [_own_pair(own, values, eai=eai), f"client-ip={client}"]
         if mail_from is not None:
@@ -154,10 +155,11 @@ def authentication_results(
     own = _own_name("authserv_id", authserv_id, eai=eai)
     if version is not None and not 1 <= version <= 999:
         raise InputError("version", "must be from 1 to 999")
-    for verdict in verdicts:
-        if verdict.identity not in _ORDER:
-            raise InputError("verdicts", f"identity {verdict.identity!r} has no place in the field")
-    chosen = sorted(verdicts, key=lambda verdict: _ORDER.index(verdict.identity))
+    identities = [verdict.identity for verdict in verdicts]
+    for identity in identities:
+        if identity not in _ORDER:
+            raise InputError("verdicts", f"identity {identity!r} has no place in the field")
+    chosen = [verdict for each in _ORDER for verdict in verdicts if verdict.identity == each]
     if not with_helo and chosen and chosen[0].identity == "mailfrom":
         chosen = [verdict for verdict in chosen if verdict.identity != "helo"]
 
@@ -166,11 +168,10 @@ def authentication_results(
     # no-result       = [CFWS] ";" [CFWS] "none"
     # resinfo         = [CFWS] ";" methodspec [ CFWS reasonspec ] [ CFWS 1*propspec ]
     def body(words: int, values: int) -> str:
-        head = token_or_quoted(own) + (f" {version}" if version else "")
         results = [
             _resinfo(verdict, words, values, local_parts, reasons, eai=eai) for verdict in chosen
         ]
-        return "; ".join([head, *(results or ["none"])])
+        return "; ".join([_own_head(own, version), *(results or ["none"])])
 
     return _fitted("Authentication-Results", body)
 
@@ -194,8 +195,9 @@ def _resinfo(
         if pra is None:
             return text
         # RFC 5451 6.2: the property is the name of the field; RFC 4407 2 has these four.
-        where = f"header.{pra.header.lower()}"
-        if pra.header.lower() not in _PRA_HEADERS:
+        header = pra.header.lower()
+        where = f"header.{header}"
+        if header not in _PRA_HEADERS:
             raise InputError("verdicts", f"no PRA is taken from a field {pra.header!r}")
         value = pra.mailbox if local_parts else domain_of(pra)
     return f"{text} {where}={mailbox_or_quoted(value, values, eai=eai)}" if value else text
@@ -251,7 +253,12 @@ def _own_name(field: str, name: str, *, eai: bool) -> str:
 
 @lru_cache(maxsize=64)
 def _own_pair(own: str, limit: int, *, eai: bool) -> str:
-    return f"receiver={dot_atom_or_quoted(visible(own, limit, eai=eai))}"
+    return f"receiver={value_in_bounds(own, limit, eai=eai)}"
+
+
+@lru_cache(maxsize=64)
+def _own_head(own: str, version: int | None) -> str:
+    return token_or_quoted(own) + (f" {version}" if version else "")
 
 
 def _without_brackets(path: str | bytes) -> str | bytes:
