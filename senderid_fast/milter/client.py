@@ -69,15 +69,9 @@ class Client:
             elif keyword == b"SUBMITTER" and submitter is None:  # RFC 4405 4
                 submitter = value
         macros, self._macros = self._macros, {}
+        authenticated = bool(macros and (macros.get(b"auth_authen") or macros.get(b"auth_type")))
         return Envelope(
-            ip=self.ip,
-            helo=self.helo,
-            mail_from=path,
-            submitter=submitter,
-            authenticated=bool(macros.get(b"auth_authen") or macros.get(b"auth_type")),
-            eai=eai,
-            queue_id=queue_id,
-            connection=self.words,
+            self.ip, self.helo, path, (), submitter, authenticated, eai, queue_id, self.words
         )
 
     def next_message(self) -> None:

@@ -201,19 +201,22 @@ class Packets:
         """
         data, at, most, macros = self._data, self._at, self._most, self._macros
         unpack, end_of_data = _LENGTH.unpack_from, len(self._data)
+        plain = type(data) is bytes
         while end_of_data - at >= 4:
             (length,) = unpack(data, at)
             if not 0 < length <= most:
                 self.drop()
                 raise MilterFault(f"a packet of {length} octets; from 1 to {most} are possible")
-            begin, at = at + 4, at + 4 + length
-            if at > end_of_data:
-                return
-            self._at = at
-            code = data[begin]
-            if code == _MACRO and length > 1 and data[begin + 1] not in macros:
+            begin, end = at + 5, at + 4 + length
+            if end > end_of_data:
+                break
+            at = end
+            code = data[begin - 1]
+            if code == _MACRO and length > 1 and data[begin] not in macros:
                 continue
-            yield code, bytes(data[begin + 1 : at])
+            self._at = at
+            yield code, data[begin:at] if plain else bytes(data[begin:at])
+        self._at = at
         if at == end_of_data:
             self.drop()  # so that an idle connection holds nothing
 
@@ -301,6 +304,8 @@ def read_macros(data: bytes) -> dict[bytes, bytes]:
     texts = read_strings("MACRO", data[1:])
     if len(texts) % 2:
         raise MilterFault("MACRO: a name without a value")
+    if len(texts) == 2 and texts[0][:1] != b"{":  # the queue id alone: nearly always
+        return {texts[0]: texts[1]}
     names = [name[1:-1] if name[:1] == b"{" else name for name in texts[::2]]
     return dict(zip(names, texts[1::2], strict=True))
 
@@ -308,11 +313,10 @@ def read_macros(data: bytes) -> dict[bytes, bytes]:
 # HEADER:   name NUL value NUL
 def read_header(data: bytes) -> tuple[bytes, bytes]:
     """Raises MilterFault."""
-    name, _, rest = data.partition(b"\0")
-    # One search finds both: no NUL at the end, and one before it.
-    if rest.find(b"\0") != len(rest) - 1 or not rest:
+    texts = data.split(b"\0", 3)
+    if len(texts) != 3 or texts[2]:
         raise MilterFault("HEADER: not two texts, each with a NUL that ends it")
-    return name, rest[:-1]
+    return texts[0], texts[1]
 
 
 # ABORT, BODYEOB (the rest of the body), BODY (a part of it), DATA, EOH, QUIT, QUIT_NC: their data,
@@ -323,12 +327,12 @@ def read_header(data: bytes) -> tuple[bytes, bytes]:
 
 
 def _packet(code: bytes, data: bytes = b"") -> bytes:
-    return _LENGTH.pack(1 + len(data)) + code + data
+    return b"%b%b%b" % (_LENGTH.pack(1 + len(data)), code, data)
 
 
 def _text(octets: bytes) -> bytes:
     """Text ended by NUL; what comes after a NUL in it, the MTA would not see anyway."""
-    return octets.partition(b"\0")[0] + b"\0"
+    return (octets.partition(b"\0")[0] if b"\0" in octets else octets) + b"\0"
 
 
 # Without data:

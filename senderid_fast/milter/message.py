@@ -32,10 +32,13 @@ _NAME = re.compile(rb"[!-9;-~]+")
 _NEW_LINE = re.compile(rb"[\r\n]+(?![ \t\r\n])")
 
 
-@lru_cache(maxsize=1024)  # most fields of all messages have the same few names
 def _name(octets: bytes) -> tuple[str, bool]:
     """A name in Latin-1, and whether it is one."""
     return octets.decode("latin-1"), _NAME.fullmatch(octets) is not None
+
+
+_KEPT_NAME = 64  # octets; longer names are not worth keeping
+_known_name = lru_cache(1024)(_name)  # most fields of all messages have the same few names
 
 
 class Message:
@@ -88,16 +91,17 @@ class Message:
         """The next field: the data of HEADER. The MTA took one space off its value, if there was
         one. Raises MilterFault."""
         name, value = read_header(data)
-        self._left -= len(data) + 1
-        if self._left < 0 or len(self.fields) >= _FIELDS_MOST:
+        fields = self.fields
+        self._left = left = self._left - len(data) - 1
+        if left < 0 or len(fields) >= _FIELDS_MOST:
             self._add_late(name, value, len(data))
             return
-        text, sound = _name(name)
-        self.fields.append((text, value))
+        text, sound = _known_name(name) if len(name) <= _KEPT_NAME else _name(name)
+        fields.append((text, value))
         if sound:
             if b"\n" in value or b"\r" in value:
                 value = _NEW_LINE.sub(b"\n ", value)
-            self._octets.append(b"%b: %b\n" % (name, value))
+            self._octets += (name, b": ", value, b"\n")
 
     def _add_late(self, name: bytes, value: bytes, size: int) -> None:
         """Beyond what is read for the checks, forged fields are looked for all the same."""
