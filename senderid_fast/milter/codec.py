@@ -200,8 +200,7 @@ class Packets:
         Raises MilterFault at one whose length is zero or too large; nothing is held then.
         """
         data, at, most, macros = self._data, self._at, self._most, self._macros
-        unpack, end_of_data = _LENGTH.unpack_from, len(self._data)
-        plain = type(data) is bytes
+        unpack, end_of_data, plain = _LENGTH.unpack_from, len(data), type(data) is bytes
         while end_of_data - at >= 4:
             (length,) = unpack(data, at)
             if not 0 < length <= most:
