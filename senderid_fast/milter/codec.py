@@ -15,6 +15,7 @@ from enum import IntEnum, IntFlag
 from struct import Struct, pack
 from typing import NamedTuple
 
+from senderid_fast._core.packets import PacketReader, read_field
 from senderid_fast.errors import SenderIDError
 
 __all__ = [
@@ -80,9 +81,6 @@ class Command(IntEnum):
     RCPT = ord("R")
     DATA = ord("T")
     UNKNOWN = ord("U")
-
-
-_MACRO = int(Command.MACRO)
 
 
 class Changes(IntFlag):
@@ -153,7 +151,7 @@ class MilterFault(SenderIDError, ValueError):
         self.problem = problem
 
 
-class Packets:
+class Packets(PacketReader):
     """Octets as they come, and the packets in them.
 
     most    octets that the length of a packet may say. Nothing is kept of one that says more
@@ -161,37 +159,15 @@ class Packets:
             with every header field
     """
 
-    __slots__ = ("_at", "_data", "_macros", "_most")
+    __slots__ = ()
 
     def __init__(
         self, most: int = PACKET_MOST, macros: Container[int] = frozenset(Command)
     ) -> None:
-        self._most = most
-        self._macros = macros
-        self._data: bytes | bytearray = b""
-        self._at = 0
+        def impossible(length: int) -> MilterFault:
+            return MilterFault(f"a packet of {length} octets; from 1 to {most} are possible")
 
-    @property
-    def held(self) -> int:
-        """Octets that no packet has been made of."""
-        return len(self._data) - self._at
-
-    def feed(self, data: bytes) -> None:
-        """Take octets from the MTA."""
-        if self._at == len(self._data):
-            self._data = data  # nearly always whole packets come, and nothing is copied
-        else:
-            # A bytearray grows in place: a packet in many small pieces is not copied for each.
-            if type(self._data) is not bytearray:
-                self._data = bytearray(self._data[self._at :])
-            elif self._at:
-                del self._data[: self._at]
-            self._data += data
-        self._at = 0
-
-    def drop(self) -> None:
-        """Forget what is held."""
-        self._data, self._at = b"", 0
+        super().__init__(most, bytes(code in macros for code in range(256)), impossible)
 
     def whole(self) -> Iterator[tuple[int, bytes]]:
         """The code and the data of each packet that is all there. To stop between two is all right;
@@ -199,25 +175,7 @@ class Packets:
 
         Raises MilterFault at one whose length is zero or too large; nothing is held then.
         """
-        data, at, most, macros = self._data, self._at, self._most, self._macros
-        unpack, end_of_data, plain = _LENGTH.unpack_from, len(data), type(data) is bytes
-        while end_of_data - at >= 4:
-            (length,) = unpack(data, at)
-            if not 0 < length <= most:
-                self.drop()
-                raise MilterFault(f"a packet of {length} octets; from 1 to {most} are possible")
-            begin, end = at + 5, at + 4 + length
-            if end > end_of_data:
-                break
-            at = end
-            code = data[begin - 1]
-            if code == _MACRO and length > 1 and data[begin] not in macros:
-                continue
-            self._at = at
-            yield code, data[begin:at] if plain else bytes(data[begin:at])
-        self._at = at
-        if at == end_of_data:
-            self.drop()  # so that an idle connection holds nothing
+        return self
 
 
 # What an MTA says ---------------------------------------------------------------------------------
@@ -310,12 +268,13 @@ def read_macros(data: bytes) -> dict[bytes, bytes]:
 
 
 # HEADER:   name NUL value NUL
-def read_header(data: bytes) -> tuple[bytes, bytes]:
-    """Raises MilterFault."""
-    texts = data.split(b"\0", 3)
-    if len(texts) != 3 or texts[2]:
+def read_header(data: bytes) -> tuple[str, bytes, bytes | None]:
+    """The name in Latin-1, the value, and the octets that they make: see read_field() of the core.
+    Raises MilterFault."""
+    field = read_field(data)
+    if field is None:
         raise MilterFault("HEADER: not two texts, each with a NUL that ends it")
-    return texts[0], texts[1]
+    return field
 
 
 # ABORT, BODYEOB (the rest of the body), BODY (a part of it), DATA, EOH, QUIT, QUIT_NC: their data,

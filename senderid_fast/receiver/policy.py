@@ -275,10 +275,7 @@ def decide(
     # Nobody is an exception: unless something is refused, all that is said is said of the results.
     key = (
         null,
-        *[
-            (each.identity, each.scope, each.result, each.reason is Reason.NO_PRA)
-            for each in found
-        ],
+        *[(each.identity, each.scope, each.result, each.reason is Reason.NO_PRA) for each in found],
     )
     decision = policy._decided.get(key)
     if decision is None:

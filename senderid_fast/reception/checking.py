@@ -31,7 +31,7 @@ class OutOfTime(Exception):
 
 
 class Checks:
-    """Checks by name. Each is made once, however often its verdict is asked for. One that had not to
+    """Checks by name. Each is made once, however often its verdict is asked for. One that need not
     wait is settled at once.
 
     seconds  for which may be waited in all

@@ -11,7 +11,7 @@ NAMES = st.sampled_from(["Authentication-Results", "RECEIVED-SPF ", "received-sp
 OURS = st.sampled_from(["mx.example", "a", "1", "m x", "mx.example(a)", "b\u00fccher.example"])
 PIECES = st.sampled_from(
     [
-        *"mxaA.;:=?()\"\\ \t\n\r1\x00\x7f\u00e9\u212a",
+        *'mxaA.;:=?()"\\ \t\n\r1\x00\x7f\u00e9\u212a',
         *("mx.example", "MX", "example", "other.example", "xn--bcher-kva.example", "m x"),
         *("spf=pass", "pass", "receiver=", "none", "; ", "(c)", "\r\n ", "=?", "mx.example(a)"),
     ]

@@ -86,7 +86,7 @@ ALLOWED: dict[str, set[str]] = {
     "aiosmtpd": WORDS | {"_core", "async_engine", "messages", "receiver", "reception"},
     # What runs protocol servers knows none of them.
     "service": WORDS | {"async_engine", "config", "messages", "receiver", "reception"},
-    "milter": {"errors", "milter", "receiver", "reception", "service"},
+    "milter": {"_core", "errors", "milter", "receiver", "reception", "service"},
     "policyd": WORDS | {"lazily", "receiver", "reception", "service"},
     "cli": {"*"},
     "__main__": {"cli"},
