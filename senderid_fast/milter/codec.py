@@ -10,8 +10,9 @@ numbers, big-endian.
 
 from __future__ import annotations
 
-from collections.abc import Container, Iterable, Iterator
+from collections.abc import Iterable, Iterator
 from enum import IntEnum, IntFlag
+from functools import lru_cache
 from struct import Struct, pack
 from typing import NamedTuple
 
@@ -151,6 +152,11 @@ class MilterFault(SenderIDError, ValueError):
         self.problem = problem
 
 
+@lru_cache(maxsize=16)  # the same for every connection
+def _flags(codes: frozenset[int]) -> bytes:
+    return bytes(code in codes for code in range(256))
+
+
 class Packets(PacketReader):
     """Octets as they come, and the packets in them.
 
@@ -162,12 +168,12 @@ class Packets(PacketReader):
     __slots__ = ()
 
     def __init__(
-        self, most: int = PACKET_MOST, macros: Container[int] = frozenset(Command)
+        self, most: int = PACKET_MOST, macros: Iterable[int] = frozenset(Command)
     ) -> None:
         def impossible(length: int) -> MilterFault:
             return MilterFault(f"a packet of {length} octets; from 1 to {most} are possible")
 
-        super().__init__(most, bytes(code in macros for code in range(256)), impossible)
+        super().__init__(most, _flags(frozenset(macros)), impossible)
 
     def whole(self) -> Iterator[tuple[int, bytes]]:
         """The code and the data of each packet that is all there. To stop between two is all right;
@@ -338,7 +344,7 @@ def add_header(name: bytes, value: bytes) -> bytes:
 # INSHEADER:   u32 index, name NUL value NUL
 def insert_header(index: int, name: bytes, value: bytes) -> bytes:
     """A field at a place of the header section; 0 is the top, above the MTA's own Received."""
-    return _packet(b"i", pack(">I", index) + _text(name) + _text(value))
+    return _packet(b"i", b"%b%b%b" % (pack(">I", index), _text(name), _text(value)))
 
 
 # CHGHEADER:   u32 index, name NUL value NUL
