@@ -44,6 +44,7 @@ REFILL = 6.0  # seconds after which another one is
 Value = str | bytes | int | float | None
 
 _BARE = re.compile(r"[!#-<>-\[\]-~]+").fullmatch  # without space, '"', "=" and "\"
+_IN_QUOTES = re.compile(r"[ !#-\[\]-~]*+").fullmatch
 _ESCAPED = re.compile(r"[^ !#-\[\]-~]")
 
 
@@ -216,12 +217,15 @@ def _json_line(fields: Mapping[str, Value]) -> bytes:
 def _quoted(value: str | bytes | float, most: int) -> str:
     r"""The value in quotes where it needs them; in there " and \ have a \ before them, and any
     other octet that is not visible ASCII is \xNN."""
-    if type(value) is str and len(value) <= most and _BARE(value):
-        return value
     if isinstance(value, (int, float)):
         return str(value)
-    text = _octets(value, most).decode("latin-1")
-    return text if _BARE(text) else f'"{_ESCAPED.sub(_escape, text)}"'
+    if len(value) <= most and value.isascii():
+        text = value if isinstance(value, str) else value.decode("ascii")
+    else:
+        text = _octets(value, most).decode("latin-1")
+    if _BARE(text):
+        return text
+    return f'"{text if _IN_QUOTES(text) else _ESCAPED.sub(_escape, text)}"'
 
 
 def _dumped(value: str | bytes | float, most: int) -> str:
