@@ -62,6 +62,7 @@ PACKET_MOST = 1 << 20
 
 _LENGTH = Struct(">I")
 _THREE = Struct(">III")
+_INSERT = Struct(">IcI")
 
 
 class Command(IntEnum):
@@ -167,9 +168,7 @@ class Packets(PacketReader):
 
     __slots__ = ()
 
-    def __init__(
-        self, most: int = PACKET_MOST, macros: Iterable[int] = frozenset(Command)
-    ) -> None:
+    def __init__(self, most: int = PACKET_MOST, macros: Iterable[int] = frozenset(Command)) -> None:
         def impossible(length: int) -> MilterFault:
             return MilterFault(f"a packet of {length} octets; from 1 to {most} are possible")
 
@@ -344,7 +343,8 @@ def add_header(name: bytes, value: bytes) -> bytes:
 # INSHEADER:   u32 index, name NUL value NUL
 def insert_header(index: int, name: bytes, value: bytes) -> bytes:
     """A field at a place of the header section; 0 is the top, above the MTA's own Received."""
-    return _packet(b"i", b"%b%b%b" % (pack(">I", index), _text(name), _text(value)))
+    texts = b"%b%b" % (_text(name), _text(value))
+    return _INSERT.pack(5 + len(texts), b"i", index) + texts
 
 
 # CHGHEADER:   u32 index, name NUL value NUL

@@ -149,13 +149,15 @@ def authentication_results(
     own = _own_name("authserv_id", authserv_id, eai)
     if version is not None and not 1 <= version <= 999:
         raise InputError("version", "must be from 1 to 999")
-    identities = [verdict.identity for verdict in verdicts]
-    for identity in identities:
+    by_identity: dict[str, list[Verdict]] = {}
+    for verdict in verdicts:
+        identity = verdict.identity
         if identity not in _ORDER:
             raise InputError("verdicts", f"identity {identity!r} has no place in the field")
-    chosen = [verdict for each in _ORDER for verdict in verdicts if verdict.identity == each]
-    if not with_helo and chosen and chosen[0].identity == "mailfrom":
-        chosen = [verdict for verdict in chosen if verdict.identity != "helo"]
+        by_identity.setdefault(identity, []).append(verdict)
+    if not with_helo and "mailfrom" in by_identity:
+        by_identity.pop("helo", None)
+    chosen = [each for identity in _ORDER for each in by_identity.get(identity, ())]
 
     # authres-payload = [CFWS] authserv-id [ CFWS authres-version ]
     #                   ( no-result / 1*resinfo ) [CFWS] CRLF

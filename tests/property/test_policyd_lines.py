@@ -8,7 +8,9 @@ from hypothesis import strategies as st
 from senderid_fast.policyd.protocol import RequestFault, RequestReader
 
 LINES = st.text("ab=\r \x0b\x1c\x85", max_size=6).map(lambda text: text.encode("latin-1"))
-NAMED = st.builds(lambda name, value: name + b"=" + value, st.sampled_from([b"sender", b"a"]), LINES)
+NAMED = st.builds(
+    lambda name, value: name + b"=" + value, st.sampled_from([b"sender", b"a"]), LINES
+)
 KIND = b"request=smtpd_access_policy"
 
 
