@@ -28,7 +28,8 @@ _LOWER = bytes(range(256)).lower()
 _COMMENT_OCTETS = re.compile(_COMMENT.pattern.encode("ascii"), re.DOTALL)
 # An authserv-id in its plainest form, without a version.
 _PLAIN_IDENTIFIER = re.compile(rb"[ \t]*+[A-Za-z0-9._-]++[ \t]*+;")
-_KEPT_NAME = 64  # octets; longer names are not worth keeping
+_KEPT_NAME = 64  # characters; longer names are not worth keeping
+_KEPT_NAMES = 1_024
 _NAME_CHARACTER = re.compile(r"[a-z0-9._-]")
 
 
@@ -54,8 +55,11 @@ def forged_fields(
     ours = _names("authserv_id", authserv_id)
     hosts = ours if receiver is None else _names("receiver", receiver)
     forged: list[int] = []
+    known = _kinds.get
     for position, (name, body) in enumerate(fields):
-        kind = _known_kind(name) if len(name) <= _KEPT_NAME else _kind(name)
+        kind = known(name)
+        if kind is None:
+            kind = _note(name)
         if kind and (
             kind == _ALWAYS
             or (kind == _RESULTS and _claims_results(body, ours))
@@ -82,7 +86,16 @@ def _kind(name: str) -> int:
 
 
 _OF_NAME = {"authentication-results": _RESULTS, "received-spf": _SPF}
-_known_kind = lru_cache(1024)(_kind)  # most fields of all messages have the same few names
+_kinds: dict[str, int] = {}  # most fields of all messages have the same few names
+
+
+def _note(name: str) -> int:
+    kind = _kind(name)
+    if len(name) <= _KEPT_NAME:
+        if len(_kinds) >= _KEPT_NAMES:
+            _kinds.clear()
+        _kinds[name] = kind
+    return kind
 
 
 def _bare(name: str) -> str:

@@ -13,6 +13,7 @@ import logging
 import re
 from collections.abc import Callable, Mapping
 from functools import lru_cache
+from itertools import starmap
 from json.encoder import encode_basestring_ascii as _string
 from pathlib import PurePath
 from time import gmtime, monotonic, strftime, time
@@ -189,9 +190,7 @@ def cut(value: Any) -> Any:
 
 
 def _plain_line(fields: Mapping[str, Value]) -> bytes:
-    text = " ".join(
-        [f"{key}={_plain(value)}" for key, value in fields.items() if value is not None]
-    )
+    text = " ".join(filter(None, starmap(_plain, fields.items())))
     if len(text) > LINE_MOST:
         text = " ".join(
             [f"{key}={_quoted(value, SHORT)}" for key, value in fields.items() if value is not None]
@@ -200,9 +199,7 @@ def _plain_line(fields: Mapping[str, Value]) -> bytes:
 
 
 def _json_line(fields: Mapping[str, Value]) -> bytes:
-    text = ",".join(
-        [f'"{key}":{_json(value)}' for key, value in fields.items() if value is not None]
-    )
+    text = ",".join(filter(None, starmap(_json, fields.items())))
     if len(text) > LINE_MOST - 2:
         text = ",".join(
             [
@@ -239,17 +236,15 @@ def _dumped(value: str | bytes | float, most: int) -> str:
     return _string(text).replace("\x7f", r"\u007f")
 
 
-def _quoted_whole(value: str | bytes | float) -> str:
-    return _quoted(value, VALUE_MOST)
-
-
-def _dumped_whole(value: str | bytes | float) -> str:
-    return _dumped(value, VALUE_MOST)
-
-
 # Most values come again and again: results, actions, reasons, names of hosts.
-_plain = lru_cache(KEPT)(_quoted_whole)
-_json = lru_cache(KEPT)(_dumped_whole)
+@lru_cache(KEPT)
+def _plain(key: str, value: Value) -> str:
+    return "" if value is None else f"{key}={_quoted(value, VALUE_MOST)}"
+
+
+@lru_cache(KEPT)
+def _json(key: str, value: Value) -> str:
+    return "" if value is None else f'"{key}":{_dumped(value, VALUE_MOST)}'
 
 
 def _escape(found: re.Match[str]) -> str:
