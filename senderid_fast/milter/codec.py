@@ -343,8 +343,10 @@ def add_header(name: bytes, value: bytes) -> bytes:
 # INSHEADER:   u32 index, name NUL value NUL
 def insert_header(index: int, name: bytes, value: bytes) -> bytes:
     """A field at a place of the header section; 0 is the top, above the MTA's own Received."""
-    texts = b"%b%b" % (_text(name), _text(value))
-    return _INSERT.pack(5 + len(texts), b"i", index) + texts
+    if b"\0" in name or b"\0" in value:
+        name, value = _text(name)[:-1], _text(value)[:-1]
+    head = _INSERT.pack(7 + len(name) + len(value), b"i", index)
+    return b"%b%b\0%b\0" % (head, name, value)
 
 
 # CHGHEADER:   u32 index, name NUL value NUL

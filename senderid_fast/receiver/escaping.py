@@ -55,7 +55,8 @@ _IN_QUOTES = re.compile(r'["\\]|(?<==)\?')
 _IN_COMMENT = re.compile(r"[()\\]|(?<==)\?")
 # A line may be broken at a single space only: between two of them it would leave a line that looks
 # empty, which some take for the end of the header (RFC 5322 4.2 calls it obsolete).
-_LINES = re.compile(rf" .{{0,{LINE_WANTED - 1}}}(?= |\Z)| [^ ]++", re.DOTALL).findall
+# Lines without their first space, with that of the next; sre finds the last space quickly.
+_LINES = re.compile(rf".{{0,{LINE_WANTED - 1}}} |[^ ]++ ", re.DOTALL).findall
 _BREAK = re.compile(r"(?<=[^ ]) (?=[^ ])")
 
 
@@ -178,7 +179,8 @@ def fold(name: str, body: str, line_end: str) -> str:
         at = body.find(" ", room + 1)
         if at < 0:
             return body
-    return line_end.join([body[:at], *_LINES(body, at)])
+    lines = [line[:-1] for line in _LINES(f"{body} ", at + 1)]
+    return f"{line_end} ".join([body[:at], *lines])
 
 
 def _folded_by_words(name: str, body: str) -> list[str]:

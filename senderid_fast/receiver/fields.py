@@ -221,7 +221,9 @@ def _sentence(verdict: Verdict, ip: str, limit: int, eai: bool) -> str | None:
 
 def _fitted(name: str, body: Callable[[int, int], str]) -> Field:
     """The field with as much of long values as leaves it within one line (RFC 5322 2.1.1)."""
-    written = ""
+    written = body(*_LIMITS[0])
+    if written.isascii() and len(name) + 2 + len(written) <= LINE_LIMIT:
+        return Field(name, written)
     for words, values in _LIMITS:
         written = body(words, values)
         octets = len(written) if written.isascii() else len(written.encode("utf-8"))
