@@ -55,8 +55,6 @@ _IN_QUOTES = re.compile(r'["\\]|(?<==)\?')
 _IN_COMMENT = re.compile(r"[()\\]|(?<==)\?")
 # A line may be broken at a single space only: between two of them it would leave a line that looks
 # empty, which some take for the end of the header (RFC 5322 4.2 calls it obsolete).
-# Lines without their first space, with that of the next; sre finds the last space quickly.
-_LINES = re.compile(rf".{{0,{LINE_WANTED - 1}}} |[^ ]++ ", re.DOTALL).findall
 _BREAK = re.compile(r"(?<=[^ ]) (?=[^ ])")
 
 
@@ -171,16 +169,18 @@ def fold(name: str, body: str, line_end: str) -> str:
     if not body.isascii() or "  " in body or body[:1] == " " or body[-1:] == " ":
         return line_end.join(_folded_by_words(name, body))
     # Each space is a place to break at, and each octet a character: nearly always.
-    room = max(LINE_WANTED - len(name) - 2, 0)
-    if len(body) <= room:
-        return body
-    at = body.rfind(" ", 1, room + 1)
-    if at < 0:
-        at = body.find(" ", room + 1)
+    lines = []
+    begin, room = 0, max(LINE_WANTED - len(name) - 2, 0)
+    while len(body) - begin > room:
+        at = body.rfind(" ", begin + 1, begin + room + 1)
         if at < 0:
-            return body
-    lines = [line[:-1] for line in _LINES(f"{body} ", at + 1)]
-    return f"{line_end} ".join([body[:at], *lines])
+            at = body.find(" ", begin + room + 1)
+            if at < 0:
+                break
+        lines.append(body[begin:at])
+        begin, room = at, LINE_WANTED
+    lines.append(body[begin:])
+    return line_end.join(lines)
 
 
 def _folded_by_words(name: str, body: str) -> list[str]:
