@@ -7,6 +7,7 @@ is taken, as a pass is long enough for others on the machine to break into it.
     session     from octets to octets, without a socket
     socket      the same through asyncio and a pair of unix sockets, the MTA's side included
     milter      the session alone: the reception is one that has its outcome ready
+    service     as "session", with the application of a service: its counters and its log line
 """
 
 from __future__ import annotations
@@ -15,6 +16,7 @@ import asyncio
 import socket
 import time
 from collections.abc import Iterator
+from pathlib import Path
 from struct import pack
 from typing import Any
 
@@ -28,6 +30,11 @@ from senderid_fast.milter.session import Session
 from senderid_fast.reception.begun import Begun
 from senderid_fast.reception.outcome import Outcome
 from senderid_fast.reception.receiver import Receiver
+from senderid_fast.service.application import Books, ServiceApplication
+from senderid_fast.service.counters import Board
+from senderid_fast.service.logs import Log
+from senderid_fast.service.sinks import open_sink
+from senderid_fast.service.words import Application as AnyApplication
 
 MESSAGES = 200
 ZONE = {
@@ -128,7 +135,7 @@ def answer_of(session: Session, octets: bytes) -> bytes:
     return said
 
 
-async def known_session(application: Application, **options: Any) -> tuple[Session, bytes]:
+async def known_session(application: AnyApplication, **options: Any) -> tuple[Session, bytes]:
     """A session that has had a message, and the answer to that."""
     session = Session(lambda: application, Negotiator(quarantine=False), **options)
     session.receive(BEGIN + MESSAGE)
@@ -165,6 +172,24 @@ class TestMessages:
                 assert answer_of(session, MESSAGE) == expected
 
         benchmark(lambda: runner.run(messages()))
+
+    def test_service(
+        self, benchmark: BenchmarkFixture, runner: asyncio.Runner, tmp_path: Path
+    ) -> None:
+        bare, board, path = Application(), Board(1), tmp_path / "log"
+        books = Books("milter", board, board.workers[0], Log(open_sink(str(path), "x")), 1_000)
+        made = ServiceApplication(books, bare.receiver, bare.engine, bare.max_header_octets, 60)
+        session, expected = runner.run(known_session(made))
+
+        async def messages() -> None:
+            for _ in range(MESSAGES):
+                assert answer_of(session, MESSAGE) == expected
+
+        before = path.read_bytes().count(b"\n")
+        runner.run(messages())
+        assert path.read_bytes().count(b"\n") == before + MESSAGES
+        benchmark(lambda: runner.run(messages()))
+        books.log.close()
 
     def test_socket(self, benchmark: BenchmarkFixture, runner: asyncio.Runner) -> None:
         application = Application()

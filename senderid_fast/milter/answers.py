@@ -35,6 +35,12 @@ __all__ = ["at_end", "refusal", "refused", "too_long", "trouble"]
 # RFC 3463 3.4: "message too big for system"
 _TOO_LONG = Reply(552, "5.3.4", ("The header section of the message is too long",))
 
+# Numbers: an operation on flags of an enumeration takes longer than all else that is done here.
+_ADD_HEADERS = int(Changes.ADD_HEADERS)
+_CHANGE_HEADERS = int(Changes.CHANGE_HEADERS)
+_DELETE_RECIPIENTS = int(Changes.DELETE_RECIPIENTS)
+_QUARANTINE = int(Changes.QUARANTINE)
+
 
 def refusal(action: Action, reply: Reply | None) -> bytes:
     """The packet that refuses a recipient or a message, for good or for now."""
@@ -74,14 +80,14 @@ def trouble(receiver: Receiver, words: str, fields: Sequence[tuple[str, bytes]] 
 def at_end(
     outcome: Outcome,
     fields: Sequence[tuple[str, bytes]],
-    changes: Changes,
+    changes: int,
     *,
     quarantined: bool = False,
 ) -> tuple[bytes, str]:
     """The packets that end a message, and what they do, in one word.
 
     fields       the header fields that the outcome is about, names in Latin-1
-    changes      those that the MTA lets us make
+    changes      bits of Changes: those that the MTA lets us make
     quarantined  a message to be discarded is put into the MTA's quarantine, if that may be
     """
     decision = outcome.decision
@@ -90,14 +96,14 @@ def at_end(
         return refusal(action, decision.reply), str(action)
     packets = []
     if action is Action.DISCARD:
-        if not (quarantined and Changes.QUARANTINE & changes):
+        if not (quarantined and _QUARANTINE & changes):
             return DISCARD, str(action)
         packets.append(quarantine(decision.reason.encode("ascii", "replace")))
-    if outcome.remove and Changes.CHANGE_HEADERS & changes:
+    if outcome.remove and _CHANGE_HEADERS & changes:
         packets += _removed(outcome.remove, fields)
-    if outcome.dropped and Changes.DELETE_RECIPIENTS & changes:
+    if outcome.dropped and _DELETE_RECIPIENTS & changes:
         packets += [delete_recipient(path) for path in outcome.dropped]
-    if outcome.add and Changes.ADD_HEADERS & changes:
+    if outcome.add and _ADD_HEADERS & changes:
         # Each goes to the top, so the one to stand there goes last. Other indexes would count the
         # MTA's own fields, and MTAs differ in which those are.
         packets += [

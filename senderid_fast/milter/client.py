@@ -5,9 +5,8 @@ What may live here: that, and the envelope that MAIL makes of it. What is answer
 
 from __future__ import annotations
 
-from ipaddress import ip_address
-
 from senderid_fast.milter.codec import Command, read_connect, read_macros, read_strings
+from senderid_fast.receiver.networks import number_of
 from senderid_fast.reception.envelope import Envelope
 
 __all__ = ["MACROS", "Client"]
@@ -17,6 +16,7 @@ __all__ = ["MACROS", "Client"]
 MACROS = frozenset({Command.MAIL, Command.BODYEOB})
 _MAIL = b"M"
 _WORDS_MOST = 255  # octets of a name
+_ADDRESS_MOST = 128  # octets of an address and its zone
 
 
 class Client:
@@ -69,15 +69,9 @@ class Client:
             elif keyword == b"SUBMITTER" and submitter is None:  # RFC 4405 4
                 submitter = value
         macros, self._macros = self._macros, {}
+        authenticated = bool(macros and (macros.get(b"auth_authen") or macros.get(b"auth_type")))
         return Envelope(
-            ip=self.ip,
-            helo=self.helo,
-            mail_from=path,
-            submitter=submitter,
-            authenticated=bool(macros.get(b"auth_authen") or macros.get(b"auth_type")),
-            eai=eai,
-            queue_id=queue_id,
-            connection=self.words,
+            self.ip, self.helo, path, (), submitter, authenticated, eai, queue_id, self.words
         )
 
     def next_message(self) -> None:
@@ -89,9 +83,7 @@ def _address(octets: bytes) -> str | None:
     """An address as text; None if it is none. Sendmail writes "IPv6:" before one of version 6."""
     if octets[:5].lower() == b"ipv6:":
         octets = octets[5:]
-    text = octets.decode("ascii", "replace").partition("%")[0]  # a zone is of this host alone
-    try:
-        ip_address(text)
-    except ValueError:
+    if len(octets) > _ADDRESS_MOST:
         return None
-    return text
+    text = octets.decode("ascii", "replace").partition("%")[0]  # a zone is of this host alone
+    return text if number_of(text) is not None and text == text.strip() else None

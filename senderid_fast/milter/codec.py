@@ -10,11 +10,13 @@ numbers, big-endian.
 
 from __future__ import annotations
 
-from collections.abc import Container, Iterable, Iterator
+from collections.abc import Iterable, Iterator
 from enum import IntEnum, IntFlag
+from functools import lru_cache
 from struct import Struct, pack
 from typing import NamedTuple
 
+from senderid_fast._core.packets import PacketReader, read_field
 from senderid_fast.errors import SenderIDError
 
 __all__ = [
@@ -60,6 +62,7 @@ PACKET_MOST = 1 << 20
 
 _LENGTH = Struct(">I")
 _THREE = Struct(">III")
+_INSERT = Struct(">IcI")
 
 
 class Command(IntEnum):
@@ -80,9 +83,6 @@ class Command(IntEnum):
     RCPT = ord("R")
     DATA = ord("T")
     UNKNOWN = ord("U")
-
-
-_MACRO = int(Command.MACRO)
 
 
 class Changes(IntFlag):
@@ -153,7 +153,12 @@ class MilterFault(SenderIDError, ValueError):
         self.problem = problem
 
 
-class Packets:
+@lru_cache(maxsize=16)  # the same for every connection
+def _flags(codes: frozenset[int]) -> bytes:
+    return bytes(code in codes for code in range(256))
+
+
+class Packets(PacketReader):
     """Octets as they come, and the packets in them.
 
     most    octets that the length of a packet may say. Nothing is kept of one that says more
@@ -161,37 +166,13 @@ class Packets:
             with every header field
     """
 
-    __slots__ = ("_at", "_data", "_macros", "_most")
+    __slots__ = ()
 
-    def __init__(
-        self, most: int = PACKET_MOST, macros: Container[int] = frozenset(Command)
-    ) -> None:
-        self._most = most
-        self._macros = macros
-        self._data: bytes | bytearray = b""
-        self._at = 0
+    def __init__(self, most: int = PACKET_MOST, macros: Iterable[int] = frozenset(Command)) -> None:
+        def impossible(length: int) -> MilterFault:
+            return MilterFault(f"a packet of {length} octets; from 1 to {most} are possible")
 
-    @property
-    def held(self) -> int:
-        """Octets that no packet has been made of."""
-        return len(self._data) - self._at
-
-    def feed(self, data: bytes) -> None:
-        """Take octets from the MTA."""
-        if self._at == len(self._data):
-            self._data = data  # nearly always whole packets come, and nothing is copied
-        else:
-            # A bytearray grows in place: a packet in many small pieces is not copied for each.
-            if type(self._data) is not bytearray:
-                self._data = bytearray(self._data[self._at :])
-            elif self._at:
-                del self._data[: self._at]
-            self._data += data
-        self._at = 0
-
-    def drop(self) -> None:
-        """Forget what is held."""
-        self._data, self._at = b"", 0
+        super().__init__(most, _flags(frozenset(macros)), impossible)
 
     def whole(self) -> Iterator[tuple[int, bytes]]:
         """The code and the data of each packet that is all there. To stop between two is all right;
@@ -199,23 +180,7 @@ class Packets:
 
         Raises MilterFault at one whose length is zero or too large; nothing is held then.
         """
-        data, at, most, macros = self._data, self._at, self._most, self._macros
-        unpack, end_of_data = _LENGTH.unpack_from, len(self._data)
-        while end_of_data - at >= 4:
-            (length,) = unpack(data, at)
-            if not 0 < length <= most:
-                self.drop()
-                raise MilterFault(f"a packet of {length} octets; from 1 to {most} are possible")
-            begin, at = at + 4, at + 4 + length
-            if at > end_of_data:
-                return
-            self._at = at
-            code = data[begin]
-            if code == _MACRO and length > 1 and data[begin + 1] not in macros:
-                continue
-            yield code, bytes(data[begin + 1 : at])
-        if at == end_of_data:
-            self.drop()  # so that an idle connection holds nothing
+        return self
 
 
 # What an MTA says ---------------------------------------------------------------------------------
@@ -301,18 +266,20 @@ def read_macros(data: bytes) -> dict[bytes, bytes]:
     texts = read_strings("MACRO", data[1:])
     if len(texts) % 2:
         raise MilterFault("MACRO: a name without a value")
+    if len(texts) == 2 and texts[0][:1] != b"{":  # the queue id alone: nearly always
+        return {texts[0]: texts[1]}
     names = [name[1:-1] if name[:1] == b"{" else name for name in texts[::2]]
     return dict(zip(names, texts[1::2], strict=True))
 
 
 # HEADER:   name NUL value NUL
-def read_header(data: bytes) -> tuple[bytes, bytes]:
-    """Raises MilterFault."""
-    name, _, rest = data.partition(b"\0")
-    # One search finds both: no NUL at the end, and one before it.
-    if rest.find(b"\0") != len(rest) - 1 or not rest:
+def read_header(data: bytes) -> tuple[str, bytes, bytes | None]:
+    """The name in Latin-1, the value, and the octets that they make: see read_field() of the core.
+    Raises MilterFault."""
+    field = read_field(data)
+    if field is None:
         raise MilterFault("HEADER: not two texts, each with a NUL that ends it")
-    return name, rest[:-1]
+    return field
 
 
 # ABORT, BODYEOB (the rest of the body), BODY (a part of it), DATA, EOH, QUIT, QUIT_NC: their data,
@@ -323,12 +290,12 @@ def read_header(data: bytes) -> tuple[bytes, bytes]:
 
 
 def _packet(code: bytes, data: bytes = b"") -> bytes:
-    return _LENGTH.pack(1 + len(data)) + code + data
+    return b"%b%b%b" % (_LENGTH.pack(1 + len(data)), code, data)
 
 
 def _text(octets: bytes) -> bytes:
     """Text ended by NUL; what comes after a NUL in it, the MTA would not see anyway."""
-    return octets.partition(b"\0")[0] + b"\0"
+    return (octets.partition(b"\0")[0] if b"\0" in octets else octets) + b"\0"
 
 
 # Without data:
@@ -376,7 +343,10 @@ def add_header(name: bytes, value: bytes) -> bytes:
 # INSHEADER:   u32 index, name NUL value NUL
 def insert_header(index: int, name: bytes, value: bytes) -> bytes:
     """A field at a place of the header section; 0 is the top, above the MTA's own Received."""
-    return _packet(b"i", pack(">I", index) + _text(name) + _text(value))
+    if b"\0" in name or b"\0" in value:
+        name, value = _text(name)[:-1], _text(value)[:-1]
+    head = _INSERT.pack(7 + len(name) + len(value), b"i", index)
+    return b"%b%b\0%b\0" % (head, name, value)
 
 
 # CHGHEADER:   u32 index, name NUL value NUL

@@ -7,7 +7,6 @@ kept. What is said about it is in session.py.
 from __future__ import annotations
 
 import re
-from functools import lru_cache
 from typing import TYPE_CHECKING
 
 from senderid_fast.milter.codec import MilterFault, read_header
@@ -25,17 +24,8 @@ __all__ = ["Message"]
 _FIELDS_MOST = 20_000
 # Postfix lets 1,000 be in a message (smtpd_recipient_limit), Sendmail any number.
 _RECIPIENTS_MOST = 100_000
-# RFC 5322 2.2: a field name is visible ASCII without the colon. Anything else is no field to those
-# who read header sections, and would end it.
-_NAME = re.compile(rb"[!-9;-~]+")
 # A line that does not go on with white space would be a field of its own.
 _NEW_LINE = re.compile(rb"[\r\n]+(?![ \t\r\n])")
-
-
-@lru_cache(maxsize=1024)  # most fields of all messages have the same few names
-def _name(octets: bytes) -> tuple[str, bool]:
-    """A name in Latin-1, and whether it is one."""
-    return octets.decode("latin-1"), _NAME.fullmatch(octets) is not None
 
 
 class Message:
@@ -87,30 +77,28 @@ class Message:
     def add(self, data: bytes) -> None:
         """The next field: the data of HEADER. The MTA took one space off its value, if there was
         one. Raises MilterFault."""
-        name, value = read_header(data)
-        self._left -= len(data) + 1
-        if self._left < 0 or len(self.fields) >= _FIELDS_MOST:
+        name, value, octets = read_header(data)
+        fields = self.fields
+        self._left = left = self._left - len(data) - 1
+        if left < 0 or len(fields) >= _FIELDS_MOST:
             self._add_late(name, value, len(data))
             return
-        text, sound = _name(name)
-        self.fields.append((text, value))
-        if sound:
-            if b"\n" in value or b"\r" in value:
-                value = _NEW_LINE.sub(b"\n ", value)
-            self._octets.append(b"%b: %b\n" % (name, value))
+        fields.append((name, value))
+        if octets is None:
+            octets = b"%b: %b\n" % (name.encode("latin-1"), _NEW_LINE.sub(b"\n ", value))
+        self._octets.append(octets)
 
-    def _add_late(self, name: bytes, value: bytes, size: int) -> None:
+    def _add_late(self, name: str, value: bytes, size: int) -> None:
         """Beyond what is read for the checks, forged fields are looked for all the same."""
         self._left = 0  # what fits no more ends the section: nothing below it counts
-        text, _ = _name(name)
-        if can_be_ours(text):
+        if can_be_ours(name):
             self._late -= size
             if self._late < 0:
                 self.flooded = True
                 self.fields.clear()
                 self._octets.clear()
             if not self.flooded:
-                self.fields.append((text, value))
+                self.fields.append((name, value))
 
     def header(self) -> bytes:
         """The octets of the header section that the fields make, as far as it is read."""

@@ -14,7 +14,6 @@ from senderid_fast.milter.answers import at_end, refusal, refused, too_long, tro
 from senderid_fast.milter.client import MACROS, Client
 from senderid_fast.milter.codec import (
     CONTINUE,
-    Changes,
     Command,
     MilterFault,
     Packets,
@@ -35,6 +34,7 @@ if TYPE_CHECKING:
 __all__ = ["SERVICE", "Session"]
 
 SERVICE = "milter"
+_HEADER = int(Command.HEADER)
 
 
 class Session:
@@ -62,6 +62,7 @@ class Session:
         "_make",
         "_message",
         "_negotiator",
+        "_of_header",
         "_packets",
         "_quarantine",
         "_queue_id",
@@ -88,7 +89,8 @@ class Session:
         self._packets = Packets(macros=MACROS)
         self._handlers: dict[int, Callable[[Session, bytes], bytes]] = _BEFORE
         self._reply: dict[int, bytes] = {}  # what is said to a command that asks for nothing
-        self._changes = Changes(0)
+        self._of_header = b""  # the same for HEADER
+        self._changes = 0
         self._message: Message | None = None
         self._queue_id = ""  # of a message whose MAIL has not come yet
         self._waits: int = 0  # the command that is not answered yet
@@ -173,11 +175,16 @@ class Session:
         while True:
             try:
                 for code, data in packets:
+                    if code == _HEADER and self._message is not None:  # half of all packets
+                        self._message.add(data)
+                        if self._of_header:
+                            output.append(self._of_header)
+                        continue
                     handler = self._handlers.get(code)
                     reply = handler(self, data) if handler else self._unexpected(code)
                     if reply:
                         output.append(reply)
-                    if self.ended or self.pending is not None:
+                    if self.pending is not None or self.ended:
                         return
             except MilterFault as fault:
                 self._fault(fault.problem)
@@ -217,7 +224,8 @@ class Session:
         if agreed.refused:
             names = ", ".join(str(each.name) for each in agreed.refused)
             self._fault(f"OPTNEG: the MTA does not let a milter do this: {names}")
-        self._changes, self._reply = agreed.changes, agreed.replies
+        self._changes, self._reply = int(agreed.changes), agreed.replies
+        self._of_header = agreed.replies[Command.HEADER]
         self._handlers = _AFTER
         return agreed.packet
 
@@ -279,12 +287,8 @@ class Session:
         # To discard is for the end: there, what others are to get is known.
         return CONTINUE
 
-    def _header(self, data: bytes) -> bytes:
-        message = self._message
-        if message is None:
-            raise MilterFault("HEADER: there is no message")
-        message.add(data)
-        return self._reply[Command.HEADER]
+    def _header(self, _data: bytes) -> bytes:
+        raise MilterFault("HEADER: there is no message")
 
     def _data(self, _data: bytes) -> bytes:
         return self._reply[Command.DATA]

@@ -178,14 +178,13 @@ class Answering:
             return
         if instance.told:  # its checks have been counted
             outcome = replace(outcome, verdicts=None, decision=decision, seconds=0.0)
-        else:
+        elif outcome.decision is not decision:
             outcome = replace(outcome, decision=decision)
         instance.told = True
-        envelope = replace(
-            instance.envelope,
-            recipients=(request.recipient,) if request.recipient else (),
-            queue_id=_text(request.queue_id),
-        )
+        envelope = instance.envelope
+        recipients, queue_id = _recipients(request), _text(request.queue_id)
+        if envelope.recipients != recipients or envelope.queue_id != queue_id:
+            envelope = replace(envelope, recipients=recipients, queue_id=queue_id)
         try:
             instance.application.done(SERVICE, envelope, outcome, str(action))
         except Exception:  # noqa: BLE001 - Postfix waits for the answer
@@ -239,11 +238,15 @@ def _envelope(request: Request) -> Envelope:
         ip=_text(request.client_address) or None,
         helo=request.helo_name or None,
         mail_from=b"<%b>" % request.sender,
-        recipients=(request.recipient,) if request.recipient else (),
+        recipients=_recipients(request),
         authenticated=bool(request.sasl_username),
         queue_id=_text(request.queue_id),
         connection=_text(request.client_name),
     )
+
+
+def _recipients(request: Request) -> tuple[bytes, ...]:
+    return (request.recipient,) if request.recipient else ()
 
 
 def _text(octets: bytes) -> str:

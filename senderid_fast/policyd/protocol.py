@@ -35,6 +35,8 @@ LINE_OCTETS = 16_384
 LINES_MOST = 256
 
 _END = re.compile(rb"\n\r?\n")
+_LINE_END = re.compile(rb"\r$", re.MULTILINE)
+_PAIRS = re.compile(rb"^([^\n=]*+)=([^\n]*+)", re.MULTILINE).findall
 _KIND = b"smtpd_access_policy"
 
 DUNNO = b"action=DUNNO\n\n"
@@ -126,21 +128,20 @@ class RequestReader:
 def _read(block: bytes) -> Request:
     if b"\0" in block:
         raise RequestFault("a request with a NUL octet")
-    lines = block.split(b"\n")
-    if len(lines) > LINES_MOST:
+    if block.count(b"\n") >= LINES_MOST:
         raise RequestFault(f"a request of more than {LINES_MOST} lines")
-    if len(block) > LINE_OCTETS and max(map(len, lines)) > LINE_OCTETS:
+    if len(block) > LINE_OCTETS and max(map(len, block.split(b"\n"))) > LINE_OCTETS:
         raise RequestFault(f"a line of more than {LINE_OCTETS} octets")
     if b"\r" in block:
-        lines = [line.removesuffix(b"\r") for line in lines]
+        block = _LINE_END.sub(b"", block)
+    pairs = _PAIRS(block)
+    if len(pairs) <= block.count(b"\n"):
+        wrong = next(line for line in block.split(b"\n") if b"=" not in line)
+        raise RequestFault(f'a line without "=": {visible(wrong, 80)}')
     # Postfix says nothing twice. Of two values the first counts, so that a line that somebody
     # smuggles in at the end changes nothing.
-    lines.reverse()
-    try:
-        values = dict([line.split(b"=", 1) for line in lines])
-    except ValueError:
-        wrong = next(line for line in reversed(lines) if b"=" not in line)
-        raise RequestFault(f'a line without "=": {visible(wrong, 80)}') from None
+    pairs.reverse()
+    values = dict(pairs)
     if values.get(b"request") != _KIND:
         kind = visible(values.get(b"request", b""), 80)
         raise RequestFault(f"a request of the kind {kind!r}, which is not smtpd_access_policy")

@@ -25,6 +25,7 @@ __all__ = [
     "quoted_string",
     "token_or_quoted",
     "unquoted",
+    "value_in_bounds",
     "visible",
 ]
 
@@ -45,7 +46,10 @@ _DOMAIN = re.compile(r"[A-Za-z0-9_\x80-\U0010FFFF-]++(?:\.[A-Za-z0-9_\x80-\U0010
 # RFC 5322 3.2.4: quoted-string = DQUOTE *([FWS] qcontent) [FWS] DQUOTE
 _QUOTED = re.compile(r'"((?:[^"\\]++|\\.)*+)"', re.DOTALL)
 _QUOTED_PAIR = re.compile(r"\\(.)", re.DOTALL)
-_PLAIN = re.compile(r"[ -~]*+")
+# Both of ASCII alone: what nearly every value is, so that one look tells how it is written.
+_PLAIN_DOT_ATOM = re.compile(_DOT_ATOM.pattern.replace(r"\x80-\U0010FFFF", ""))
+_PLAIN_DOMAIN = re.compile(_DOMAIN.pattern.replace(r"\x80-\U0010FFFF", ""))
+_PLAIN_IN_QUOTES = re.compile(r"[ !#-<>-\[\]-~]*+")  # printed, without '"', "=" and "\"
 # In quotes and comments, "=?" would begin an encoded word.
 _IN_QUOTES = re.compile(r'["\\]|(?<==)\?')
 _IN_COMMENT = re.compile(r"[()\\]|(?<==)\?")
@@ -62,7 +66,7 @@ def visible(value: str | bytes, limit: int, *, eai: bool = False) -> str:
     direction of text or end a line. What is longer than ``limit`` is cut, and ends with "...".
     """
     text = value if isinstance(value, str) else value.decode("utf-8", "surrogateescape")
-    if len(text) <= limit and _PLAIN.fullmatch(text):
+    if len(text) <= limit and text.isascii() and text.isprintable():
         return text
     pieces: list[str] = []
     length = kept = kept_length = 0
@@ -98,7 +102,9 @@ def quoted_string(text: str) -> str:
 
 def comment(text: str) -> str:
     """RFC 5322 3.2.2: comment = "(" *([FWS] ccontent) [FWS] ")"."""
-    return f"({_IN_COMMENT.sub(_escaped, text)})"
+    if "(" in text or ")" in text or "\\" in text or "=?" in text:
+        text = _IN_COMMENT.sub(_escaped, text)
+    return f"({text})"
 
 
 def _escaped(found: re.Match[str]) -> str:
@@ -108,6 +114,17 @@ def _escaped(found: re.Match[str]) -> str:
 def dot_atom_or_quoted(text: str) -> str:
     """A value of Received-SPF (RFC 7208 9.1): dot-atom / quoted-string."""
     return text if _DOT_ATOM.fullmatch(text) else quoted_string(text)
+
+
+def value_in_bounds(value: str | bytes, limit: int, *, eai: bool = False) -> str:
+    """What dot_atom_or_quoted() makes of what visible() makes of a value."""
+    text = value if isinstance(value, str) else value.decode("utf-8", "surrogateescape")
+    if len(text) <= limit:
+        if _PLAIN_DOT_ATOM.fullmatch(text):
+            return text
+        if _PLAIN_IN_QUOTES.fullmatch(text):
+            return f'"{text}"'
+    return dot_atom_or_quoted(visible(text, limit, eai=eai))
 
 
 def token_or_quoted(text: str) -> str:
@@ -122,6 +139,8 @@ def mailbox_or_quoted(value: str | bytes, limit: int, *, eai: bool = False) -> s
     become A-labels: a name that everybody can look up, rather than escapes.
     """
     text = value if isinstance(value, str) else value.decode("utf-8", "surrogateescape")
+    if len(text) <= limit and _PLAIN_DOMAIN.fullmatch(text):
+        return text
     local, at, domain = text.rpartition("@")
     if not (eai or domain.isascii()):
         domain = a_labels(domain.encode("utf-8", "surrogatepass")).decode("utf-8", "surrogatepass")
@@ -130,11 +149,13 @@ def mailbox_or_quoted(value: str | bytes, limit: int, *, eai: bool = False) -> s
         return quoted_string(visible(text, limit, eai=eai))
     if not at:
         return shown
-    return f"{dot_atom_or_quoted(visible(unquoted(local), limit, eai=eai))}@{shown}"
+    return f"{value_in_bounds(unquoted(local), limit, eai=eai)}@{shown}"
 
 
 def unquoted(text: str) -> str:
     """What a quoted-string stands for; other text as it is."""
+    if text[:1] != '"':
+        return text
     quoted = _QUOTED.fullmatch(text)
     return _QUOTED_PAIR.sub(r"\1", quoted[1]) if quoted else text
 

@@ -23,6 +23,7 @@ from senderid_fast.receiver.escaping import (
     mailbox_or_quoted,
     quoted_string,
     token_or_quoted,
+    value_in_bounds,
     visible,
 )
 from senderid_fast.results import Reason, Result, Scope
@@ -65,13 +66,6 @@ IPAddress = str | bytes | ipaddress.IPv4Address | ipaddress.IPv6Address
 # even if nobody folds it. The first value holds the longest mailbox (RFC 5321 4.5.3.1).
 _LIMITS = ((320, 320), (120, 320), (80, 160), (40, 80), (20, 40))
 
-# Of results that a record gave; the others are said by the verdict's own sentence.
-_SENTENCES = {
-    Result.PASS: "domain of {who} designates {ip} as permitted sender",
-    Result.FAIL: "domain of {who} does not designate {ip} as permitted sender",
-    Result.SOFTFAIL: "domain of {who} does not designate {ip}, without being sure of it",
-    Result.NEUTRAL: "{ip} is neither permitted nor denied by domain of {who}",
-}
 _PRA_HEADERS = ("from", "sender", "resent-from", "resent-sender")
 _ORDER = ("mailfrom", "helo", "pra")
 
@@ -99,35 +93,36 @@ def received_spf(
     eai        the message is internationalised: UTF-8 may stand in its header (RFC 6532)
     """
     address = _address(ip)
-    client = dot_atom_or_quoted(address)
-    own = _own_name("receiver", receiver, eai=eai)
-    pra = verdict.pra
+    client = dot_atom_or_quoted(address) if ":" in address else address
+    own = _own_name("receiver", receiver, eai)
+    path = None if mail_from is None else _without_brackets(mail_from)
+    pra, identity, result = verdict.pra, verdict.identity, verdict.result
+    # Whether a record was evaluated to its end. A fail can have other grounds (RFC 4406 4.3).
+    reason = verdict.reason
+    by_record = reason is Reason.MATCHED or reason is Reason.DEFAULT
 
     # header-field   = "Received-SPF:" [CFWS] result FWS [comment FWS] [ key-value-list ] CRLF
     # key-value-list = key-value-pair *( ";" [CFWS] key-value-pair ) [";"]
     # key-value-pair = key [CFWS] "=" ( dot-atom / quoted-string )
     def body(words: int, values: int) -> str:
-        def pair(key: str, value: str | bytes) -> str:
-            return f"{key}={dot_atom_or_quoted(visible(value, values, eai=eai))}"
-
-        written = [_own_pair(own, values, eai=eai), f"client-ip={client}"]
-        if mail_from is not None:
-            written.append(pair("envelope-from", _without_brackets(mail_from)))
+        text = f"receiver={_own_value(own, values, eai)}; client-ip={client}"
+        if path is not None:
+            text += f"; envelope-from={value_in_bounds(path, values, eai=eai)}"
         if helo is not None:
-            written.append(pair("helo", helo))
-        identity = verdict.identity
+            text += f"; helo={_again(helo, values, eai)}"
         if identity != "host":  # a plain check_host() is of no identity
-            written.append(f"identity={identity}")
+            text += f"; identity={identity}"
         if pra is not None:
-            written.append(pair("pra", pra.mailbox))
+            text += f"; pra={value_in_bounds(pra.mailbox, values, eai=eai)}"
         # "if no mechanisms matched, substitute the word default": of results that a record gave.
-        if _by_record(verdict):
-            written.append(pair("mechanism", verdict.mechanism or "default"))
-        if verdict.result in (Result.TEMPERROR, Result.PERMERROR):
-            written.append(f"problem={quoted_string(visible(verdict.detail, words, eai=eai))}")
-        sentence = _sentence(verdict, address, words, eai=eai)
-        remark = comment(f"{visible(own, words, eai=eai)}: {sentence}")
-        return f"{verdict.result} {remark} {'; '.join(written)}"
+        if by_record:
+            text += f"; mechanism={_again(verdict.mechanism or 'default', values, eai)}"
+        if result is Result.TEMPERROR or result is Result.PERMERROR:
+            text += f"; problem={quoted_string(visible(verdict.detail, words, eai=eai))}"
+        sentence = _sentence(verdict, address, words, eai) if by_record else None
+        if sentence is None:
+            sentence = visible(verdict.detail, words, eai=eai)
+        return f"{result} {comment(f'{_own_words(own, words, eai)}: {sentence}')} {text}"
 
     return _fitted("Received-SPF", body)
 
@@ -151,26 +146,28 @@ def authentication_results(
     reasons      write why each result came about
     eai          the message is internationalised: UTF-8 may stand in its header (RFC 6532)
     """
-    own = _own_name("authserv_id", authserv_id, eai=eai)
+    own = _own_name("authserv_id", authserv_id, eai)
     if version is not None and not 1 <= version <= 999:
         raise InputError("version", "must be from 1 to 999")
+    by_identity: dict[str, list[Verdict]] = {}
     for verdict in verdicts:
-        if verdict.identity not in _ORDER:
-            raise InputError("verdicts", f"identity {verdict.identity!r} has no place in the field")
-    chosen = sorted(verdicts, key=lambda verdict: _ORDER.index(verdict.identity))
-    if not with_helo and chosen and chosen[0].identity == "mailfrom":
-        chosen = [verdict for verdict in chosen if verdict.identity != "helo"]
+        identity = verdict.identity
+        if identity not in _ORDER:
+            raise InputError("verdicts", f"identity {identity!r} has no place in the field")
+        by_identity.setdefault(identity, []).append(verdict)
+    if not with_helo and "mailfrom" in by_identity:
+        by_identity.pop("helo", None)
+    chosen = [each for identity in _ORDER for each in by_identity.get(identity, ())]
 
     # authres-payload = [CFWS] authserv-id [ CFWS authres-version ]
     #                   ( no-result / 1*resinfo ) [CFWS] CRLF
     # no-result       = [CFWS] ";" [CFWS] "none"
     # resinfo         = [CFWS] ";" methodspec [ CFWS reasonspec ] [ CFWS 1*propspec ]
     def body(words: int, values: int) -> str:
-        head = token_or_quoted(own) + (f" {version}" if version else "")
-        results = [
-            _resinfo(verdict, words, values, local_parts, reasons, eai=eai) for verdict in chosen
-        ]
-        return "; ".join([head, *(results or ["none"])])
+        text = _own_head(own, version)
+        for verdict in chosen:
+            text += _resinfo(verdict, words, values, local_parts, reasons, eai)
+        return text if chosen else f"{text}; none"
 
     return _fitted("Authentication-Results", body)
 
@@ -179,51 +176,71 @@ def authentication_results(
 # reasonspec = "reason" [CFWS] "=" [CFWS] value
 # propspec   = ptype [CFWS] "." [CFWS] property [CFWS] "=" pvalue
 def _resinfo(
-    verdict: Verdict, words: int, values: int, local_parts: bool, reasons: bool, *, eai: bool
+    verdict: Verdict, words: int, values: int, local_parts: bool, reasons: bool, eai: bool
 ) -> str:
     # A record of scope mfrom may be one that SPF does not know: that is no result of SPF.
     method = "spf" if verdict.scope is Scope.SPF else "sender-id"
-    text = f"{method}={verdict.result}"
+    text = f"; {method}={verdict.result}"
     if reasons:
         text += f" reason={quoted_string(visible(verdict.detail, words, eai=eai))}"
-    where, value = f"smtp.{verdict.identity}", verdict.domain
-    if verdict.identity == "mailfrom" and local_parts:
-        value = verdict.sender
-    elif verdict.identity == "pra":
+    identity = verdict.identity
+    if identity != "pra":
+        where = f"smtp.{identity}"
+        value = verdict.sender if local_parts and identity == "mailfrom" else verdict.domain
+    else:
         pra = verdict.pra
         if pra is None:
             return text
         # RFC 5451 6.2: the property is the name of the field; RFC 4407 2 has these four.
-        where = f"header.{pra.header.lower()}"
-        if pra.header.lower() not in _PRA_HEADERS:
+        header = pra.header.lower()
+        where = f"header.{header}"
+        if header not in _PRA_HEADERS:
             raise InputError("verdicts", f"no PRA is taken from a field {pra.header!r}")
         value = pra.mailbox if local_parts else domain_of(pra)
     return f"{text} {where}={mailbox_or_quoted(value, values, eai=eai)}" if value else text
 
 
-def _sentence(verdict: Verdict, address: str, limit: int, *, eai: bool) -> str:
-    if not _by_record(verdict) or verdict.result not in _SENTENCES:
-        return visible(verdict.detail, limit, eai=eai)
-    pra = verdict.pra
-    who = verdict.domain if verdict.identity == "helo" else verdict.sender
-    who = pra.mailbox if pra is not None else who
-    return _SENTENCES[verdict.result].format(who=visible(who, limit, eai=eai), ip=address)
-
-
-def _by_record(verdict: Verdict) -> bool:
-    """Whether a record was evaluated to its end. A fail can have other grounds (RFC 4406 4.3)."""
-    return verdict.reason in (Reason.MATCHED, Reason.DEFAULT)
+def _sentence(verdict: Verdict, ip: str, limit: int, eai: bool) -> str | None:
+    """Of a result that a record gave; None: the verdict's own sentence says it."""
+    pra, result = verdict.pra, verdict.result
+    if pra is not None:
+        who = pra.mailbox
+    else:
+        who = verdict.domain if verdict.identity == "helo" else verdict.sender
+    who = visible(who, limit, eai=eai)
+    if result is Result.PASS:
+        return f"domain of {who} designates {ip} as permitted sender"
+    if result is Result.FAIL:
+        return f"domain of {who} does not designate {ip} as permitted sender"
+    if result is Result.SOFTFAIL:
+        return f"domain of {who} does not designate {ip}, without being sure of it"
+    if result is Result.NEUTRAL:
+        return f"{ip} is neither permitted nor denied by domain of {who}"
+    return None
 
 
 def _fitted(name: str, body: Callable[[int, int], str]) -> Field:
     """The field with as much of long values as leaves it within one line (RFC 5322 2.1.1)."""
-    written = ""
+    written = body(*_LIMITS[0])
+    if written.isascii() and len(name) + 2 + len(written) <= LINE_LIMIT:
+        return Field(name, written)
     for words, values in _LIMITS:
         written = body(words, values)
         octets = len(written) if written.isascii() else len(written.encode("utf-8"))
         if len(name) + 2 + octets <= LINE_LIMIT:
             break
     return Field(name, written)
+
+
+def _again(value: str | bytes, limit: int, eai: bool) -> str:
+    """A value that many messages have, such as a HELO name."""
+    if len(value) <= _KEPT_VALUE:
+        return _kept(value, limit, eai=eai)
+    return value_in_bounds(value, limit, eai=eai)
+
+
+_KEPT_VALUE = 100
+_kept = lru_cache(maxsize=1024)(value_in_bounds)
 
 
 def _address(ip: IPAddress) -> str:
@@ -242,7 +259,7 @@ def _address(ip: IPAddress) -> str:
 
 
 @lru_cache(maxsize=64)  # the same for every message
-def _own_name(field: str, name: str, *, eai: bool) -> str:
+def _own_name(field: str, name: str, eai: bool) -> str:
     """A name of this service: the operator's, so it is refused rather than changed."""
     if not name or len(name) > 255 or visible(name, 1024, eai=eai) != name:
         raise InputError(field, f"{name!r} cannot stand in a header field")
@@ -250,8 +267,18 @@ def _own_name(field: str, name: str, *, eai: bool) -> str:
 
 
 @lru_cache(maxsize=64)
-def _own_pair(own: str, limit: int, *, eai: bool) -> str:
-    return f"receiver={dot_atom_or_quoted(visible(own, limit, eai=eai))}"
+def _own_value(own: str, limit: int, eai: bool) -> str:
+    return value_in_bounds(own, limit, eai=eai)
+
+
+@lru_cache(maxsize=64)
+def _own_words(own: str, limit: int, eai: bool) -> str:
+    return visible(own, limit, eai=eai)
+
+
+@lru_cache(maxsize=64)
+def _own_head(own: str, version: int | None) -> str:
+    return token_or_quoted(own) + (f" {version}" if version else "")
 
 
 def _without_brackets(path: str | bytes) -> str | bytes:

@@ -11,6 +11,7 @@ from collections.abc import Iterable, Iterator
 from functools import lru_cache
 from ipaddress import IPv4Address, IPv6Address, ip_address, ip_network
 
+from senderid_fast._core.cidr import parse_address
 from senderid_fast.errors import InputError
 
 __all__ = ["Networks", "Range", "listed", "number_of", "parse_range"]
@@ -100,6 +101,8 @@ def number_of(ip: object) -> tuple[int, int] | None:
 # One message asks about the same address for each list that there is.
 @lru_cache(maxsize=256)
 def _number_of_text(ip: str) -> tuple[int, int] | None:
+    if parse_address(ip) == ip and ":" not in ip:  # IPv4 in its one form
+        return 4, int.from_bytes(bytes(map(int, ip.split("."))), "big")
     try:
         return _address(ip.strip().partition("%")[0])
     except ValueError:

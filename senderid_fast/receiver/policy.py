@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, fields
-from typing import NamedTuple, Protocol, Self, cast
+from typing import NamedTuple, Self, cast
 
 from senderid_fast._core.verdict import Verdict
 from senderid_fast.errors import InputError
@@ -21,6 +21,7 @@ from senderid_fast.receiver.actions import (
     mapping_of,
     under,
 )
+from senderid_fast.receiver.decisions import Decision, Judgement, MessageLike
 from senderid_fast.receiver.escaping import visible
 from senderid_fast.receiver.overrides import TABLES, Cell, Cells, Override, Overrides, cells_of
 from senderid_fast.receiver.replies import Codes, Replies, Reply, ReplyTexts
@@ -51,62 +52,9 @@ _DEFAULTS = Actions(
 _SEVERITY = {action: number for number, action in enumerate(Action)}
 # Of verdicts with equal consequences, that of MAIL FROM is the one to tell (RFC 7208 2.4).
 _ORDER = {"mailfrom": 0, "pra": 1, "helo": 2}
+_PASSING = (Action.ACCEPT, Action.MARK)
+_DECIDED_MOST = 1_024  # there are no more results of three identities that are seen together
 _FAILURES = (Result.FAIL, Result.SOFTFAIL, Result.PERMERROR)
-
-
-class MessageLike(Protocol):
-    """The verdicts of a message; what check_message() of an engine returns is one."""
-
-    @property
-    def helo(self) -> Verdict | None: ...
-    @property
-    def mail_from(self) -> Verdict | None: ...
-    @property
-    def pra(self) -> Verdict | None: ...
-
-
-@dataclass(frozen=True, slots=True)
-class Judgement:
-    """What one verdict asks for.
-
-    identity  "helo", "mailfrom" or "pra"
-    result    its result
-    action    what the policy has for it
-    rule      the setting, such as "mailfrom.fail = reject (override 'partners')"
-    """
-
-    identity: str
-    result: Result
-    action: Action
-    rule: str
-
-
-@dataclass(frozen=True, slots=True)
-class Decision:
-    """What is to be done with a message.
-
-    action      Action
-    reply       Reply for reject and defer, else None
-    identity    of the verdict that decided; None if there is none
-    result      its result
-    reason      one sentence for people
-    would_be    the action without test_only
-    would_reply the reply without test_only
-    marks       a Judgement for each verdict whose action is not accept
-    skipped     the name of what exempts the message from its policy, or None
-    dropped     recipients that are not to get a message which others get (action discard)
-    """
-
-    action: Action
-    reply: Reply | None
-    identity: str | None
-    result: Result | None
-    reason: str
-    would_be: Action
-    would_reply: Reply | None = None
-    marks: tuple[Judgement, ...] = ()
-    skipped: str | None = None
-    dropped: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -137,6 +85,7 @@ class ReceiverPolicy:
     replies: Replies = field(default_factory=Replies)
     _cells: dict[Cell, Action] = field(init=False, repr=False, compare=False)
     _overrides: Overrides = field(init=False, repr=False, compare=False)
+    _decided: dict[tuple[object, ...], Decision] = field(init=False, repr=False, compare=False)
 
     def __post_init__(self) -> None:
         for table in TABLES:
@@ -165,6 +114,7 @@ class ReceiverPolicy:
             object.__setattr__(self, table, actions)
         object.__setattr__(self, "_cells", cells_of(self))
         object.__setattr__(self, "_overrides", Overrides(overrides))
+        object.__setattr__(self, "_decided", {})
 
     @classmethod
     def from_mapping(cls, mapping: Mapping[str, object]) -> Self:
@@ -203,6 +153,8 @@ class ReceiverPolicy:
         nothing does. ip is the client's address."""
         if authenticated and not self.check_authenticated:
             return "authenticated"
+        if not self.overrides:
+            return None
         # An override that skips sets every result, so if it comes first, no other counts.
         for cells in self._overrides.of_client(ip, authenticated):
             return next((each.name for _, each in cells.values() if each.skip), None)
@@ -318,6 +270,32 @@ def decide(
     if not found:
         return Decision(Action.ACCEPT, None, None, None, "nothing was checked", Action.ACCEPT)
     null = mail_from is not None and mail_from in ("", "<>", b"", b"<>")
+    if policy.overrides or len(found) > len(_ORDER):
+        return _strictest(policy, found, recipients, ip, authenticated, null)
+    # Nobody is an exception: unless something is refused, all that is said is said of the results.
+    key = (
+        null,
+        *[(each.identity, each.scope, each.result, each.reason is Reason.NO_PRA) for each in found],
+    )
+    decision = policy._decided.get(key)
+    if decision is None:
+        decision = _strictest(policy, found, recipients, ip, authenticated, null)
+        if decision.would_be in _PASSING:
+            if len(policy._decided) >= _DECIDED_MOST:
+                policy._decided.clear()
+            policy._decided[key] = decision
+    return decision
+
+
+def _strictest(
+    policy: ReceiverPolicy,
+    found: list[Verdict],
+    recipients: Iterable[str],
+    ip: object,
+    authenticated: bool,
+    null: bool,
+) -> Decision:
+    """As decide(), of one verdict or more."""
     if isinstance(recipients, str):
         recipients = (recipients,)
     by_recipient = _by_recipient(policy, found, recipients, ip, authenticated, null)
@@ -329,7 +307,7 @@ def decide(
     rulings, best = by_recipient[leader], strictest[leader]
     judgement = best.judgement()
     reply = _reply(policy, rulings, best, ip)
-    real = dropped if counting and best.action in (Action.ACCEPT, Action.MARK) else []
+    real = dropped if counting and best.action in _PASSING else []
     reason = judgement.rule
     if real:
         reason += f"; dropped for {visible(', '.join(real), 500)}"

@@ -17,6 +17,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 from dataclasses import dataclass, field
 from enum import StrEnum
+from functools import lru_cache
 
 from senderid_fast._core.cidr import parse_address
 from senderid_fast.errors import InputError
@@ -82,6 +83,11 @@ def _shown(text: str | None) -> str:
     return "nothing" if text is None else ascii(text[:100])
 
 
+@lru_cache(maxsize=1024)
+def _who_connected(ip: str) -> Client:
+    return Client(ip, None, RelayReason.CONNECTION, f"{ip}, which connected, is no trusted relay")
+
+
 @dataclass(frozen=True, slots=True)
 class TrustedRelays:
     """One's own relays, and the client behind them.
@@ -138,9 +144,7 @@ class TrustedRelays:
             if not isinstance(ip, str) or parse_address(ip) is None:
                 raise InputError("ip", f"must be an IP address as text or None, is {ip!r}")
             if not self.trusts(ip):
-                return Client(
-                    ip, None, RelayReason.CONNECTION, f"{ip}, which connected, is no trusted relay"
-                )
+                return _who_connected(ip)
         index = -1
         for name, body in fields:
             if name.rstrip(" \t").lower() != "received":

@@ -18,11 +18,18 @@ __all__ = ["can_be_ours", "forged_fields"]
 
 # Exchange's header firewall takes the first away; the second were Hotmail's.
 _PREFIXES = ("x-ms-exchange-organization-", "x-sid-")
-_OURS = ("authentication-results", "received-spf")
 # White space, controls and what quotes or comments are made of: all that can stand within a name
 # and be dropped by a lax reader.
 _LAX = re.compile(r'[\x00-\x20\x7f"\\()]+')
 _COMMENT = re.compile(r"\((?:[^()\\]++|\\.)*+\)", re.DOTALL)
+# The same of octets that are ASCII, where one pass does what _LAX and lower() do.
+_LAX_OCTETS = bytes(octet for octet in range(128) if _LAX.match(chr(octet)))
+_LOWER = bytes(range(256)).lower()
+_COMMENT_OCTETS = re.compile(_COMMENT.pattern.encode("ascii"), re.DOTALL)
+# An authserv-id in its plainest form, without a version.
+_PLAIN_IDENTIFIER = re.compile(rb"[ \t]*+[A-Za-z0-9._-]++[ \t]*+;")
+_KEPT_NAME = 64  # characters; longer names are not worth keeping
+_KEPT_NAMES = 1_024
 _NAME_CHARACTER = re.compile(r"[a-z0-9._-]")
 
 
@@ -48,12 +55,15 @@ def forged_fields(
     ours = _names("authserv_id", authserv_id)
     hosts = ours if receiver is None else _names("receiver", receiver)
     forged: list[int] = []
+    known = _kinds.get
     for position, (name, body) in enumerate(fields):
-        lower = _bare(name)
-        if (
-            lower.startswith(_PREFIXES)
-            or (lower == "authentication-results" and _claims_results(body, ours))
-            or (lower == "received-spf" and (all_received_spf or _claims_spf(body, hosts)))
+        kind = known(name)
+        if kind is None:
+            kind = _note(name)
+        if kind and (
+            kind == _ALWAYS
+            or (kind == _RESULTS and _claims_results(body, ours))
+            or (kind == _SPF and (all_received_spf or _claims_spf(body, hosts)))
         ):
             forged.append(position)
     return forged[::-1]
@@ -61,8 +71,31 @@ def forged_fields(
 
 def can_be_ours(name: str) -> bool:
     """Whether a field of this name can be one that forged_fields() has an eye on."""
+    return _kind(name) != _OTHER
+
+
+_OTHER, _ALWAYS, _RESULTS, _SPF = range(4)
+
+
+def _kind(name: str) -> int:
+    """What kind of field has this name: one of the four."""
     lower = _bare(name)
-    return lower in _OURS or lower.startswith(_PREFIXES)
+    if lower.startswith(_PREFIXES):
+        return _ALWAYS
+    return _OF_NAME.get(lower, _OTHER)
+
+
+_OF_NAME = {"authentication-results": _RESULTS, "received-spf": _SPF}
+_kinds: dict[str, int] = {}  # most fields of all messages have the same few names
+
+
+def _note(name: str) -> int:
+    kind = _kind(name)
+    if len(name) <= _KEPT_NAME:
+        if len(_kinds) >= _KEPT_NAMES:
+            _kinds.clear()
+        _kinds[name] = kind
+    return kind
 
 
 def _bare(name: str) -> str:
@@ -92,6 +125,10 @@ def _normal(name: str) -> str:
 
 
 def _claims_results(body: str | bytes, ours: frozenset[str]) -> bool:
+    # Of a version that is known, as none is written, and of an identifier that is not ours; or it
+    # cannot be read.
+    if type(body) is bytes and _PLAIN_IDENTIFIER.match(body) and _silent(body, ours):
+        return False
     try:
         found = read_authentication_results(body)
     except InputError:
@@ -108,6 +145,8 @@ def _claims_results(body: str | bytes, ours: frozenset[str]) -> bool:
 
 
 def _claims_spf(body: str | bytes, hosts: frozenset[str]) -> bool:
+    if type(body) is bytes and _silent(body, hosts):
+        return False
     try:
         found = read_received_spf(body)
     except InputError:
@@ -116,6 +155,32 @@ def _claims_spf(body: str | bytes, hosts: frozenset[str]) -> bool:
     # Where there is no such key, it is the habit to begin the comment so.
     claimed.append((found.comment or "").partition(":")[0].strip())
     return any(_normal(name) in hosts for name in claimed)
+
+
+def _silent(body: bytes, names: frozenset[str]) -> bool:
+    """Whether no reader can find one of the names in a body. False: it may be that one can.
+
+    Most fields that others wrote are told by this from forged ones, without being read: whatever
+    reading takes away from a value, _LAX takes away, too.
+    """
+    if not body.isascii() or not _plain(names):
+        return False
+    text = body.translate(_LOWER, _LAX_OCTETS).decode("ascii")
+    if "=?" in text:
+        return False
+    for name in names:
+        if name in text:
+            return False
+    if b"(" in body:
+        bare = _COMMENT_OCTETS.sub(b"", body).translate(_LOWER, _LAX_OCTETS).decode("ascii")
+        return not any(name in bare for name in names)
+    return True
+
+
+@lru_cache(maxsize=64)  # as _normals
+def _plain(names: frozenset[str]) -> bool:
+    """Whether _LAX takes nothing away from the names."""
+    return not any(map(_LAX.search, names))
 
 
 def _mentions(body: str | bytes, names: frozenset[str]) -> bool:

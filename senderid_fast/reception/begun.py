@@ -26,7 +26,7 @@ class Begun(Generic[T]):
     __slots__ = ("_error", "_result", "task")
 
     def __init__(self, coroutine: Coroutine[Any, Any, T]) -> None:
-        self._result: T | None = None
+        self._result: Any = None
         self._error: BaseException | None = None
         self.task: asyncio.Task[T] | None = None
         try:
@@ -41,6 +41,11 @@ class Begun(Generic[T]):
             self.task = asyncio.get_running_loop().create_task(_finish(coroutine, awaited))
             # A task that is cancelled before its first step never comes to the coroutine.
             self.task.add_done_callback(lambda task: _end(task, coroutine))
+
+    @property
+    def at_once(self) -> bool:
+        """Whether it came to its end at once, with a result."""
+        return self.task is None and self._error is None
 
     @property
     def done(self) -> bool:
@@ -61,7 +66,10 @@ class Begun(Generic[T]):
     @property
     def result(self) -> T:
         """What it returned, once it is done without an error."""
-        return cast(T, self._result) if self.task is None else self.task.result()
+        if self.task is not None:
+            return self.task.result()
+        result: T = self._result
+        return result
 
     def cancel(self) -> None:
         """End it; whatever it still gives is for nobody."""

@@ -31,7 +31,8 @@ class OutOfTime(Exception):
 
 
 class Checks:
-    """Checks by name. Each is made once, however often its verdict is asked for.
+    """Checks by name. Each is made once, however often its verdict is asked for. One that need not
+    wait is settled at once.
 
     seconds  for which may be waited in all
     failed   names of those that raised
@@ -50,13 +51,22 @@ class Checks:
         self.waited = 0.0
 
     @property
+    def settled(self) -> bool:
+        """Whether there is nothing to settle."""
+        return not self._begun
+
+    @property
     def trouble(self) -> str | None:
         """Why a check could not be made; None: all could."""
         return "; ".join(self._words) or None
 
     def start(self, name: str, check: Coroutine[Any, Any, Verdict]) -> None:
         """Begin a check."""
-        self._begun[name] = Begun(check)
+        begun = Begun(check)
+        if begun.at_once:
+            self._verdicts[name] = begun.result
+        else:
+            self._begun[name] = begun
 
     def verdict(self, name: str) -> Verdict | None:
         """The verdict, once it is settled; None if there is no such check."""

@@ -36,6 +36,7 @@ __all__ = ["Reception"]
 
 _NOT_YET = Decision(Action.ACCEPT, None, None, None, "decided after the header", Action.ACCEPT)
 _SESSION = ("helo", "mailfrom", "submitter")
+_MESSAGE = (*_SESSION, "pra")
 
 
 class Reception:
@@ -110,7 +111,8 @@ class Reception:
             if self._broken is not None:
                 decision = troubled(self.receiver, self._broken)
             elif self._skipped is None and not self._relayed and self.receiver.refuses_early():
-                await self._checks.settle(_SESSION, self.envelope)
+                if not self._checks.settled:
+                    await self._checks.settle(_SESSION, self.envelope)
                 decision = cast(Decision, self._judged(None, None, (recipient,)).decision)
         except Exception as error:  # noqa: BLE001 - as above
             decision = troubled(self.receiver, self._fault("a recipient", error))
@@ -194,7 +196,8 @@ class Reception:
             # A verdict that stands in for one is of this client, too.
             envelope = replace(envelope, helo=None if helo is None else _octets(helo))
         self._start_pra(client.ip, helo, headers)
-        await self._checks.settle((*_SESSION, "pra"), envelope, headers)
+        if not self._checks.settled:
+            await self._checks.settle(_MESSAGE, envelope, headers)
         verdict = self._checks.verdict
         verdicts = MessageVerdict(
             client.ip, verdict("helo"), verdict("mailfrom"), verdict("pra"), client

@@ -73,9 +73,11 @@ class Slot:
 
     def observe(self, family: Histogram, value: float, labels: tuple[str, ...] = ()) -> None:
         """Add a value to a histogram: to its bucket, then to the sum."""
-        begin = family.place(labels)
-        self._numbers[begin + bisect_left(family.bounds, value)] += 1
-        self._numbers[begin + len(family.bounds) + 1] += value
+        begin, bounds = family.place(labels), family.bounds
+        # Most of what is measured took no time to speak of.
+        self._numbers[begin if value <= bounds[0] else begin + bisect_left(bounds, value)] += 1
+        if value:
+            self._numbers[begin + len(bounds) + 1] += value
 
     def values(self, family: Family) -> list[float]:
         """All numbers of a family, as they stand."""

@@ -13,6 +13,7 @@ import logging
 import re
 from collections.abc import Callable, Mapping
 from functools import lru_cache
+from itertools import starmap
 from json.encoder import encode_basestring_ascii as _string
 from pathlib import PurePath
 from time import gmtime, monotonic, strftime, time
@@ -44,6 +45,7 @@ REFILL = 6.0  # seconds after which another one is
 Value = str | bytes | int | float | None
 
 _BARE = re.compile(r"[!#-<>-\[\]-~]+").fullmatch  # without space, '"', "=" and "\"
+_IN_QUOTES = re.compile(r"[ !#-\[\]-~]*+").fullmatch
 _ESCAPED = re.compile(r"[^ !#-\[\]-~]")
 
 
@@ -188,9 +190,7 @@ def cut(value: Any) -> Any:
 
 
 def _plain_line(fields: Mapping[str, Value]) -> bytes:
-    text = " ".join(
-        [f"{key}={_plain(value)}" for key, value in fields.items() if value is not None]
-    )
+    text = " ".join(filter(None, starmap(_plain, fields.items())))
     if len(text) > LINE_MOST:
         text = " ".join(
             [f"{key}={_quoted(value, SHORT)}" for key, value in fields.items() if value is not None]
@@ -199,9 +199,7 @@ def _plain_line(fields: Mapping[str, Value]) -> bytes:
 
 
 def _json_line(fields: Mapping[str, Value]) -> bytes:
-    text = ",".join(
-        [f'"{key}":{_json(value)}' for key, value in fields.items() if value is not None]
-    )
+    text = ",".join(filter(None, starmap(_json, fields.items())))
     if len(text) > LINE_MOST - 2:
         text = ",".join(
             [
@@ -216,12 +214,15 @@ def _json_line(fields: Mapping[str, Value]) -> bytes:
 def _quoted(value: str | bytes | float, most: int) -> str:
     r"""The value in quotes where it needs them; in there " and \ have a \ before them, and any
     other octet that is not visible ASCII is \xNN."""
-    if type(value) is str and len(value) <= most and _BARE(value):
-        return value
     if isinstance(value, (int, float)):
         return str(value)
-    text = _octets(value, most).decode("latin-1")
-    return text if _BARE(text) else f'"{_ESCAPED.sub(_escape, text)}"'
+    if len(value) <= most and value.isascii():
+        text = value if isinstance(value, str) else value.decode("ascii")
+    else:
+        text = _octets(value, most).decode("latin-1")
+    if _BARE(text):
+        return text
+    return f'"{text if _IN_QUOTES(text) else _ESCAPED.sub(_escape, text)}"'
 
 
 def _dumped(value: str | bytes | float, most: int) -> str:
@@ -235,17 +236,15 @@ def _dumped(value: str | bytes | float, most: int) -> str:
     return _string(text).replace("\x7f", r"\u007f")
 
 
-def _quoted_whole(value: str | bytes | float) -> str:
-    return _quoted(value, VALUE_MOST)
-
-
-def _dumped_whole(value: str | bytes | float) -> str:
-    return _dumped(value, VALUE_MOST)
-
-
 # Most values come again and again: results, actions, reasons, names of hosts.
-_plain = lru_cache(KEPT)(_quoted_whole)
-_json = lru_cache(KEPT)(_dumped_whole)
+@lru_cache(KEPT)
+def _plain(key: str, value: Value) -> str:
+    return "" if value is None else f"{key}={_quoted(value, VALUE_MOST)}"
+
+
+@lru_cache(KEPT)
+def _json(key: str, value: Value) -> str:
+    return "" if value is None else f'"{key}":{_dumped(value, VALUE_MOST)}'
 
 
 def _escape(found: re.Match[str]) -> str:
