@@ -97,9 +97,11 @@ class Sending:
         """Until so many more messages are done than now, or there are no more."""
         wanted = self.done + more
         eventually(
-            lambda: self.failures
-            or self.done >= wanted
-            or not any(thread.is_alive() for thread in self._threads)
+            lambda: (
+                self.failures
+                or self.done >= wanted
+                or not any(thread.is_alive() for thread in self._threads)
+            )
         )
         assert not self.failures, self.failures
 

@@ -20,10 +20,29 @@ import dns.rdatatype
 from senderid_fast import Engine, ZoneResolver
 from senderid_fast.questions import Question, RRType, Status
 
-from .faulty import BEHAVIOURS, LATE_SECONDS, Reply, Several, free_port, make_reply, run_faulty_server
+from .faulty import (
+    BEHAVIOURS,
+    LATE_SECONDS,
+    Reply,
+    Several,
+    free_port,
+    make_reply,
+    run_faulty_server,
+)
 from .mailservers import Delivered
 
-__all__ = ["AUTHSERV_ID", "CLIENT", "KINDS", "NAMES", "ZONE", "Mail", "ZoneServer", "stamps", "truth", "wrong_stamps"]
+__all__ = [
+    "AUTHSERV_ID",
+    "CLIENT",
+    "KINDS",
+    "NAMES",
+    "ZONE",
+    "Mail",
+    "ZoneServer",
+    "stamps",
+    "truth",
+    "wrong_stamps",
+]
 
 AUTHSERV_ID = "mx.site.example"
 CLIENT = "192.0.2.1"
