@@ -140,6 +140,7 @@ class Load:
                 return False
             case = next(self._cases)
             octets = milter_message(case, number)
+            self.done += 1
             if number % 100 == 7:  # a client that goes away
                 writer.write(octets[: octets.index(b"Subject\0") - 5] + mta.ABORT)
                 self.broken += 1
@@ -150,7 +151,6 @@ class Load:
             else:
                 writer.write(octets)
                 await self._verdict(reader, case)
-            self.done += 1
         writer.write(mta.QUIT)
         return True
 

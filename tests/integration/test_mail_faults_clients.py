@@ -178,6 +178,26 @@ def test_no_file_descriptors_left(kind: Kind) -> None:
         assert here.service.stop() == 0
 
 
+@pytest.mark.parametrize("kind", KINDS)
+def test_few_file_descriptors_from_the_start(kind: Kind) -> None:
+    """There are no more connections than descriptors for them: one too many is closed at once."""
+    with site(kind) as here:
+        limit = (300, 300)
+        here.start(preexec_fn=lambda: resource.setrlimit(resource.RLIMIT_NOFILE, limit))
+        assert here.count("process.max_connections is lowered") == 1
+        hogs = [RawMilter(here.socket) for _ in range(60)]
+        eventually(lambda: here.service.metric("connections_refused_total") >= 16)
+        sending = here.sending(24)
+        eventually(lambda: sending.put_off >= 4)
+        assert not sending.accepted
+        for hog in hogs:
+            hog.close()
+        sending.join()
+        assert here.check(sending) == 0
+        assert not here.count("Too many open files")
+        assert here.service.stop() == 0
+
+
 @pytest.mark.parametrize("size", [400, 60_000])
 def test_a_hundred_megabytes_of_headers(size: int) -> None:
     """The checks see the first of them, and no more than those is kept."""
