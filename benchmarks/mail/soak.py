@@ -45,7 +45,7 @@ SESSION = 50  # messages
 LOOK = 1.0  # seconds between two looks at the memory
 FLAT = 0.02  # growth in the second half that is still flat; and at least so many octets:
 FLAT_OCTETS = 1 << 20
-STORE_OCTETS = 8 << 20
+STORE_OCTETS = 1 << 20
 
 CONFIG = """\
 [{service}]
