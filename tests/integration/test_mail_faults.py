@@ -30,16 +30,16 @@ def test_killed_under_load(kind: Kind) -> None:
     with site(kind) as here:
         here.configure(process="workers = 2")
         here.start()
-        sending = here.sending(200)
+        sending = here.sending(120)
         for _ in range(3):
-            sending.wait_for(15)
+            sending.wait_for(10)
             os.kill(eventually(here.service.workers)[0], signal.SIGKILL)
-            sending.wait_for(15)
+            sending.wait_for(10)
             here.service.signal(signal.SIGKILL)
             here.service.wait()
             here.start()
         sending.join()
-        assert len(sending.accepted) == 200
+        assert len(sending.accepted) == 120
         assert here.check(sending) == 0
         assert here.service.stop() == 0
 
@@ -51,13 +51,13 @@ def test_told_to_end_under_load(kind: Kind) -> None:
         here.dns.way = "slow"
         here.configure(process="workers = 2", try_seconds=2)
         here.start()
-        sending = here.sending(40)
+        sending = here.sending(24)
         for _ in range(2):
-            sending.wait_for(8)
+            sending.wait_for(6)
             assert here.service.stop() == 0
             here.start()
         sending.join()
-        assert len(sending.accepted) == 40
+        assert len(sending.accepted) == 24
         assert here.check(sending) == 0
         assert here.count("cut_off=0") == 4
         assert here.count('event="worker ends"') == 4
