@@ -133,7 +133,7 @@ class _Connection(asyncio.Protocol):
         self._transport: asyncio.Transport | None = None
         self._tcp: socket.socket | None = None
         self._loop = asyncio.get_running_loop()
-        self._active = 0.0  # when octets came last
+        self._active = 0.0  # when a whole packet came last
         self._begun: Begun[Any] | None = None  # what is waited for
         self._since = 0.0  # for how long
         self._told = 0.0  # when the MTA was told last
@@ -165,8 +165,10 @@ class _Connection(asyncio.Protocol):
         session = self._session
         if session is None:
             return
-        self._active = self._loop.time()
+        before = session.held
         session.receive(data)
+        if session.held < before + len(data):
+            self._active = self._loop.time()  # octets of a packet that never ends do not count
         self._go_on(session)
         if self._begun is not None and session.held > _HELD_MOST:
             self._pause()
@@ -244,7 +246,7 @@ class _Connection(asyncio.Protocol):
         if self._begun is None:
             if now - self._active >= idle_seconds:
                 if session.held:
-                    self._fault(f"half a packet, and then nothing for {idle_seconds:g} s")
+                    self._fault(f"half a packet, whose end did not come within {idle_seconds:g} s")
                 session.end()
                 transport.abort()
         elif now - self._since >= session.seconds + _GRACE:

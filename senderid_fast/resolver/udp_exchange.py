@@ -172,6 +172,15 @@ class Exchange:
     def _failed(self, server: int, port: Port | None, error: OSError, now: int) -> None:
         text = f"could not be asked: {error.strerror or error}"
         self.flights.broken(server, port, text, now)
+        if port is None:
+            return
+        # uvloop tells of an error once, and from then on nothing that comes over that socket.
+        some = self._ports[server]
+        if port in some:
+            some[some.index(port)] = None
+        else:
+            self._worn.remove(port)
+        self._close(port)
 
     def _port(self, server: int, now: int) -> Port:
         """One of the sockets to a server, chosen at random; raises OSError."""

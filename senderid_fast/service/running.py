@@ -32,6 +32,7 @@ if TYPE_CHECKING:
 __all__ = ["Plan", "Worker", "run_loop"]
 
 BEAT = 1.0  # seconds between two signs of life
+CACHE_PAUSE = 0.5  # seconds after which a cache that cannot be opened is tried once more
 
 
 @dataclass(frozen=True, slots=True)
@@ -103,7 +104,7 @@ class Worker:
         loop.set_exception_handler(self._unexpected)
         self._stopping = asyncio.Event()
         self._generation = self._slot.generation
-        self._engine = self._new_engine(self._config)
+        self._engine = await self._first_engine(self._config)
         self._application = self._new_application(self._config)
         self._server = server = self._plan.server(self._current)
         sockets = [each.socket for each in self._listeners]
@@ -139,6 +140,25 @@ class Worker:
                 os.kill(self._supervisor, signal.SIGUSR1)
 
     # ---- settings ---------------------------------------------------------------------------
+
+    async def _first_engine(self, config: Config) -> AsyncEngine:
+        """The engine to begin with. A cache that has become useless since the service started is
+        left out: mail does not wait for it, nor do workers end for it again and again."""
+        try:
+            return self._new_engine(config)
+        except SenderIDError:
+            await asyncio.sleep(CACHE_PAUSE)  # another worker may be mending it
+        try:
+            return self._new_engine(config)
+        except SenderIDError as error:
+            engine = self._new_engine(replace(config, cache=replace(config.cache, url="")))
+            self._log.event(
+                "error",
+                "the cache cannot be used: this worker goes on without it until the next reload",
+                worker=self._slot.index,
+                problem=str(error),
+            )
+            return engine
 
     def _new_engine(self, config: Config, old: AsyncEngine | None = None) -> AsyncEngine:
         """The engine of a configuration: the old one, which is warm, if its settings are the same.

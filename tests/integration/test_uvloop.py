@@ -6,6 +6,7 @@ import asyncio
 from typing import Any
 
 import pytest
+from support.faulty import BEHAVIOURS, free_port, run_faulty_server
 
 import senderid_fast as sf
 from senderid_fast.resolver import UdpResolver
@@ -68,3 +69,21 @@ def test_nothing_is_left_of_a_check_that_is_cancelled(faulty_server: Any) -> Non
             return asyncio.all_tasks() - {asyncio.current_task()}
 
     assert run(cancelled()) == set()
+
+
+def test_a_server_that_comes_back() -> None:
+    """While nobody listens there, each socket is told so: uvloop reads no more from it then."""
+    port = free_port()
+    behaviours = {"*": BEHAVIOURS["good"]}
+    resolver = UdpResolver([f"127.0.0.1:{port}"], try_seconds=1, tries=2)
+
+    async def turns() -> None:
+        for turn in range(3):
+            with run_faulty_server(behaviours, port):
+                domains = [f"d{turn}.{number}.example" for number in range(20)]
+                assert await results(resolver, domains) == ["pass"] * 20
+            domains = [f"e{turn}.{number}.example" for number in range(20)]
+            assert await results(resolver, domains) == ["temperror"] * 20
+
+    run(turns())
+    assert resolver.statistics()["timed_out"] == 0

@@ -27,6 +27,7 @@ __all__ = [
     "Behaviour",
     "FaultyServer",
     "Partial",
+    "Several",
     "answering",
     "flooding",
     "free_port",
@@ -59,7 +60,13 @@ class Partial(bytes):
     __slots__ = ()
 
 
-Reply = bytes | None
+class Several(tuple[bytes, ...]):
+    """UDP sends each of these as a datagram of its own, TCP the last one alone."""
+
+    __slots__ = ()
+
+
+Reply = bytes | Several | None
 Behaviour = Callable[[dns.message.Message, bool], Reply]
 
 
@@ -267,6 +274,7 @@ class _Datagrams(socketserver.ThreadingUDPServer):
 class _Streams(socketserver.ThreadingTCPServer):
     faulty: FaultyServer
     allow_reuse_address = True
+    request_queue_size = 128
 
 
 class _Datagram(socketserver.BaseRequestHandler):
@@ -277,7 +285,8 @@ class _Datagram(socketserver.BaseRequestHandler):
         reply = self.server.faulty.reply(octets, False)
         if reply is not None:
             with contextlib.suppress(OSError):  # a late answer, after the end of the test
-                sock.sendto(reply, self.client_address)
+                for datagram in reply if isinstance(reply, Several) else (reply,):
+                    sock.sendto(datagram, self.client_address)
 
 
 class _Stream(socketserver.StreamRequestHandler):
@@ -293,6 +302,8 @@ class _Stream(socketserver.StreamRequestHandler):
         if reply is None:
             self.rfile.read(1)  # until the client gives up
             return
+        if isinstance(reply, Several):
+            reply = reply[-1]
         message = len(reply).to_bytes(2, "big") + reply
         if isinstance(reply, Partial):
             message = message[: len(message) // 2]
@@ -301,8 +312,10 @@ class _Stream(socketserver.StreamRequestHandler):
 
 
 @contextlib.contextmanager
-def run_faulty_server(behaviours: Mapping[str, Behaviour]) -> Iterator[FaultyServer]:
-    faulty = FaultyServer(behaviours, port=free_port())
+def run_faulty_server(
+    behaviours: Mapping[str, Behaviour], port: int | None = None
+) -> Iterator[FaultyServer]:
+    faulty = FaultyServer(behaviours, port=free_port() if port is None else port)
     address = (faulty.host, faulty.port)
     with _Datagrams(address, _Datagram) as udp, _Streams(address, _Stream) as tcp:
         threads = []

@@ -335,10 +335,28 @@ def test_half_a_command_and_then_silence(monkeypatch: pytest.MonkeyPatch) -> Non
         async with served(application) as found:
             half = await found.connect(BEGIN + mta.mail()[:-3])
             assert codes(await half.end()) == "O"
-            assert application.faults == ["half a packet, and then nothing for 0.05 s"]
+            assert application.faults == ["half a packet, whose end did not come within 0.05 s"]
             silent = await found.connect()
             assert codes(await silent.end()) == "O"
         assert len(application.faults) == 1
+
+    run(test)
+
+
+def test_half_a_command_octet_by_octet(monkeypatch: pytest.MonkeyPatch) -> None:
+    """What keeps a connection open is a packet that comes to its end."""
+    fast(monkeypatch)
+
+    async def test() -> None:
+        application = Application(idle_seconds=0.2)
+        async with served(application) as found:
+            slow = await found.connect(BEGIN + b"\x00\x00\xff\xffL")
+            end = asyncio.create_task(slow.end())
+            while not end.done():
+                slow.send(b"x")
+                await asyncio.sleep(0.01)
+            assert codes(await end) == "O"
+            assert application.faults == ["half a packet, whose end did not come within 0.2 s"]
 
     run(test)
 
