@@ -96,9 +96,11 @@ cdef class PacketReader:
 
 # HEADER:   name NUL value NUL
 def read_field(bytes data not None):
-    """The name in Latin-1, the value, and the octets "name: value" LF that they make in a header section: b""
-    if the name is none (RFC 5322 2.2: visible ASCII without the colon; anything else would end the section to
-    those who read it), None if lines of the value would not go on with white space: they would be fields. None in place of all: the data is not two texts, each ended by NUL.
+    """The name in Latin-1, the value, and the octets "name: value" LF that they make in a header section.
+
+    These are b"" if the name is none (RFC 5322 2.2: visible ASCII without the colon; anything else would
+    end the section to those who read it), and None if lines of the value would not go on with white space:
+    they would be fields. None in place of all: the data is not two texts, each ended by NUL.
     """
     cdef const char *octets = PyBytes_AS_STRING(data)
     cdef Py_ssize_t length = PyBytes_GET_SIZE(data), named, valued

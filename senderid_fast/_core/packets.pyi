@@ -1,6 +1,9 @@
 from collections.abc import Callable
 from typing import Self
 
+from typing_extensions import disjoint_base
+
+@disjoint_base
 class PacketReader:
     def __init__(self, most: int, wanted: bytes, fault: Callable[[int], Exception]) -> None: ...
     @property

@@ -59,7 +59,7 @@ ALLOWED: dict[str, set[str]] = {
     "reception": WORDS | {"_core", "identities", "lazily", "messages", "receiver"},
     "config": WORDS | {"cache", "lazily", "receiver", "reception", "resolver", "settings"},
     "aiosmtpd": WORDS | {"_core", "async_engine", "receiver", "reception"},
-    "milter": WORDS | {"receiver", "reception"},
+    "milter": WORDS | {"_core", "receiver", "reception"},
     "policyd": WORDS | {"lazily", "receiver", "reception"},
     # What runs protocol servers knows none of them.
     "service": WORDS | {"async_engine", "config", "receiver"},
