@@ -112,11 +112,7 @@ def batch(job: Job) -> None:
     job.time(PEER, VERSION, len(table), lambda: engine.check_batch(table, threads=threads))
 
 
-def cold_batch(connections: Sequence[Connection], resolver: Any) -> list[str]:
-    import pyarrow as pa
-
-    columns = zip(("ip", "helo", "mail_from"), zip(*connections, strict=True), strict=True)
-    table = pa.table({name: pa.array(column, pa.string()) for name, column in columns})
+def cold_batch(table: Any, resolver: Any) -> list[str]:
     # Of all rows of a batch the last is the one that waits longest.
     engine = engine_of(resolver, limits=sf.Limits(seconds=600))
     words: list[str] = engine.check_batch(table, threads=1)["spf_result"].to_pylist()
@@ -151,12 +147,17 @@ async def cold_tasks(connections: Sequence[Connection], tasks: int, resolver: An
 
 def cold(job: Job) -> None:
     assert job.cold is not None
+    table: Any = None
+    if job.variant == "batch":
+        table = columns_of(job)[: job.cold.checks]
+        # pyarrow imports pandas, if it is there, when it is first used: a program starts once.
+        sf.Engine(sf.ZoneResolver({})).check_batch(table[:1])["spf_result"].to_pylist()
     servers = [f"127.0.0.1:{job.cold.port}"]
     resolver = sf.UdpResolver(servers) if job.variant else sf.SystemResolver(servers)
 
     def run(connections: Sequence[Connection], tasks: int) -> list[str]:
         if job.variant == "batch":
-            return cold_batch(connections, resolver)
+            return cold_batch(table, resolver)
         if job.variant == "async":
             return asyncio.run(cold_tasks(connections, tasks, resolver))
         return cold_threads(connections, tasks, resolver)
