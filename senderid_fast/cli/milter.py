@@ -7,9 +7,13 @@ senderid_fast.service.
 from __future__ import annotations
 
 import argparse
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from senderid_fast.cli.services import add_command, run_service
+
+if TYPE_CHECKING:
+    from senderid_fast.config import Config
+    from senderid_fast.service.words import Current
 
 __all__ = ["register", "run"]
 
@@ -38,4 +42,7 @@ def run(arguments: argparse.Namespace) -> int:
     """Serve, and return the exit status."""
     from senderid_fast.milter.server import MilterServer
 
-    return run_service(arguments, "milter", MilterServer)
+    def server(current: Current, config: Config) -> MilterServer:
+        return MilterServer(current, discard=config.milter.discard)
+
+    return run_service(arguments, "milter", server)

@@ -66,7 +66,9 @@ def add_command(
 
 
 def run_service(
-    arguments: argparse.Namespace, service: str, server: Callable[[Current], ProtocolServer]
+    arguments: argparse.Namespace,
+    service: str,
+    server: Callable[[Current, Config], ProtocolServer],
 ) -> int:
     """Run a service until a signal ends it, or check its configuration; the exit status."""
     from senderid_fast.config import load

@@ -33,6 +33,7 @@ __all__ = ["Config"]
 # What a reload cannot change: sockets are opened, and privileges given up, when a service starts.
 _AT_START = (
     "milter.listen",
+    "milter.discard",
     "policyd.listen",
     "process.workers",
     "process.user",

@@ -10,7 +10,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass, fields
 from enum import StrEnum
 
-from senderid_fast.config.sections import LOG_FORMATS, LOG_LEVELS
+from senderid_fast.config.sections import DISCARDS, LOG_FORMATS, LOG_LEVELS
 from senderid_fast.receiver.actions import Action
 from senderid_fast.receiver.exchange import ExchangeAction
 from senderid_fast.receiver.overrides import TABLES, Override
@@ -146,6 +146,14 @@ def _policy_keys() -> Iterator[Key]:
 
 KEYS = (
     Key("milter", "listen", L, f"where it listens: {_LISTEN}"),
+    Key(
+        "milter",
+        "discard",
+        T,
+        "what becomes of a message that the policy discards: nobody gets it, or it waits in the "
+        "mail server's quarantine (Postfix: its hold queue)",
+        DISCARDS,
+    ),
     Key("policyd", "listen", L, "where it listens; as in [milter]"),
     Key("process", "workers", W, "processes that serve; they share the sockets and the cache"),
     Key("process", "user", T, 'name of the user to become when sockets are bound; "": none'),

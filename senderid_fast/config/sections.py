@@ -45,6 +45,7 @@ __all__ = [
 ]
 
 LOG_FORMATS = ("plain", "json")
+DISCARDS = ("discard", "quarantine")
 LOG_LEVELS = ("debug", "info", "warning", "error")
 DAY = 86_400
 
@@ -56,14 +57,19 @@ def _put(section: Any, **checked: object) -> None:
 
 @dataclass(frozen=True, slots=True)
 class MilterSection:
-    """[milter]: where the milter listens (text or ListenAddress; a list, or text with commas)."""
+    """[milter]: where the milter listens, and what it says to have a message discarded.
+
+    listen  text or ListenAddress; a list, or text with commas
+    """
 
     listen: tuple[ListenAddress, ...] = (
         ListenAddress.parse("unix:/run/senderid-fast/milter.sock"),
     )
+    discard: str = "discard"
 
     def __post_init__(self) -> None:
         _put(self, listen=_some(listen_addresses("listen", self.listen)))
+        values.one_of("discard", self.discard, DISCARDS)
 
 
 @dataclass(frozen=True, slots=True)

@@ -46,7 +46,7 @@ class Plan:
     """
 
     service: str
-    server: Callable[[Current], ProtocolServer]
+    server: Callable[[Current, Config], ProtocolServer]
     load: Callable[[], Config]
     board: Board
 
@@ -106,7 +106,7 @@ class Worker:
         self._generation = self._slot.generation
         self._engine = await self._first_engine(self._config)
         self._application = self._new_application(self._config)
-        self._server = server = self._plan.server(self._current)
+        self._server = server = self._plan.server(self._current, self._config)
         sockets = [each.socket for each in self._listeners]
         acceptor = Acceptor(loop, sockets, server.protocol, self._not_accepted)
         loop.add_signal_handler(signal.SIGTERM, self._stopping.set)

@@ -64,7 +64,7 @@ def check(config: Config) -> None:
 
 def serve(
     service: str,
-    server: Callable[[Current], ProtocolServer],
+    server: Callable[[Current, Config], ProtocolServer],
     load: Callable[[], Config],
     listen_at: Sequence[str] = (),
 ) -> int:
@@ -156,7 +156,7 @@ class _Service:
     def __init__(
         self,
         service: str,
-        server: Callable[[Current], ProtocolServer],
+        server: Callable[[Current, Config], ProtocolServer],
         load: Callable[[], Config],
         config: Config,
         listeners: list[Listener],

@@ -200,7 +200,7 @@ def test_a_worker_that_cannot_start_ends_the_service(service: Service, tmp_path:
         "import sys\n"
         "from senderid_fast.config import load\n"
         "from senderid_fast.service.serving import serve\n"
-        "def server(current):\n"
+        "def server(current, config):\n"
         "    raise RuntimeError('no server today')\n"
         "sys.exit(serve('milter', server, lambda: load(sys.argv[1])))\n"
     )

@@ -16,7 +16,7 @@ import sys
 import time
 from typing import cast
 
-from senderid_fast.config import load
+from senderid_fast.config import Config, load
 from senderid_fast.messages import MessageVerdict
 from senderid_fast.receiver import ReceiverPolicy, decide
 from senderid_fast.reception.envelope import Envelope
@@ -27,7 +27,7 @@ from senderid_fast.service.words import Current
 class EchoServer:
     """As words.ProtocolServer."""
 
-    def __init__(self, current: Current) -> None:
+    def __init__(self, current: Current, config: Config) -> None:
         self.current = current
         self.connections: set[EchoConnection] = set()
 
