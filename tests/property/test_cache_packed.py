@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import time
 from typing import Any
+from unittest import mock
 
 import msgpack
 from hypothesis import given
@@ -113,7 +114,7 @@ def test_an_engine_takes_the_same_for_the_same_time(
 ) -> None:
     """Through the core, and through get_many: what is taken, for how long, and what is counted."""
     _, answer = one
-    cached = CachedAnswer(answer, time.time() - age - 0.5)
+    cached = CachedAnswer(answer, NOW - age - 0.5)
     if one[0] is not sf.RRType.TXT:
         cached = cached._replace(answer=answer._replace(records=()))
     seen = []
@@ -121,7 +122,8 @@ def test_an_engine_takes_the_same_for_the_same_time(
         cache.put_many([(sf.Question("a.example", sf.RRType.TXT), cached)])
         dns = Scripted(lambda *_: sf.Answer(sf.Status.NXDOMAIN, ttl=0))
         engine = sf.Engine(dns, cache=cache, failure_ttl=failure_ttl, max_ttl=max_ttl)
-        verdict = engine.check_host("192.0.2.1", "a.example")
+        with mock.patch("senderid_fast.cache.tier.time", return_value=NOW):
+            verdict = engine.check_host("192.0.2.1", "a.example")
         counts = {name: count for name, count in engine.statistics().items() if name in COUNTS}
         left = [(row[2], row[4], row[5]) for row in engine._store.export(time.monotonic_ns())]
         seen.append(
