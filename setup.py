@@ -22,6 +22,8 @@ else:
     FLAGS, LINK = ["-O3", "-g0"], []
 
 setup(
+    # Each module is the work of a compiler of its own.
+    options={"build_ext": {"parallel": os.cpu_count() or 1}},
     ext_modules=cythonize(
         [
             Extension(
@@ -49,5 +51,5 @@ setup(
             "autotestdict": False,  # no __test__, which stubtest would report
             "linetrace": TRACE,
         },
-    )
+    ),
 )
