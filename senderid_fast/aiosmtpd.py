@@ -12,7 +12,6 @@ import logging
 import re
 import weakref
 from collections.abc import Callable, Sequence
-from dataclasses import replace
 from typing import Any
 
 from senderid_fast._core.pra import header_fields
@@ -161,9 +160,8 @@ class SenderIdHandler:
         if reception is None:  # MAIL was not ours to see
             reception = self._begin(server, session, envelope, envelope.mail_from or "")
             del self._receptions[envelope]
-        reception.envelope = replace(
-            reception.envelope, recipients=tuple(map(_octets, envelope.rcpt_tos))
-        )
+        recipients = tuple(map(_octets, envelope.rcpt_tos))
+        reception.envelope = reception.envelope._replace(recipients=recipients)
         content = envelope.original_content or b""
         found = header_fields(content[:HEADER_MOST])
         end = found[-1][3] if found else 0

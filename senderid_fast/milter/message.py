@@ -109,15 +109,5 @@ class Message:
         known = self.envelope
         recipients = tuple(self.recipients)
         if recipients != known.recipients or self.queue_id != known.queue_id:
-            self.envelope = Envelope(  # replace() would take four times as long
-                known.ip,
-                known.helo,
-                known.mail_from,
-                recipients,
-                known.submitter,
-                known.authenticated,
-                known.eai,
-                self.queue_id,
-                known.connection,
-            )
+            self.envelope = known._replace(recipients=recipients, queue_id=self.queue_id)
         return self.envelope

@@ -177,14 +177,14 @@ class Answering:
         if not refused and (instance.told or request.state in _GREETING):
             return
         if instance.told:  # its checks have been counted
-            outcome = replace(outcome, verdicts=None, decision=decision, seconds=0.0)
+            outcome = outcome._replace(verdicts=None, decision=decision, seconds=0.0)
         elif outcome.decision is not decision:
-            outcome = replace(outcome, decision=decision)
+            outcome = outcome._replace(decision=decision)
         instance.told = True
         envelope = instance.envelope
         recipients, queue_id = _recipients(request), _text(request.queue_id)
         if envelope.recipients != recipients or envelope.queue_id != queue_id:
-            envelope = replace(envelope, recipients=recipients, queue_id=queue_id)
+            envelope = envelope._replace(recipients=recipients, queue_id=queue_id)
         try:
             instance.application.done(SERVICE, envelope, outcome, str(action))
         except Exception:  # noqa: BLE001 - Postfix waits for the answer

@@ -7,7 +7,6 @@ Every rule is that of reception.py.
 from __future__ import annotations
 
 from collections.abc import Callable, Coroutine, Sequence
-from dataclasses import replace
 from time import monotonic
 from typing import TYPE_CHECKING, Any, TypeVar, cast
 
@@ -58,7 +57,7 @@ class BlockingReception:
     def at_end_of_header(self, fields: Sequence[tuple[str, bytes]], headers: bytes) -> Outcome:
         """As Reception.at_end_of_header."""
         outcome = _result(self._reception.at_end_of_header(fields, headers))
-        return replace(outcome, seconds=self._engine.spent)
+        return outcome._replace(seconds=self._engine.spent)
 
 
 def _result(step: Coroutine[Any, Any, T]) -> T:

@@ -5,13 +5,12 @@ What may live here: plain values, in octets as they came. Nothing of ours is imp
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from typing import NamedTuple
 
 __all__ = ["Envelope"]
 
 
-@dataclass(frozen=True, slots=True)
-class Envelope:
+class Envelope(NamedTuple):
     """What the client and the mail server said before the message itself.
 
     ip             the address that connected, as text; None if no Internet client did (a unix

@@ -5,7 +5,7 @@ What may live here: plain values.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from typing import NamedTuple
 
 from senderid_fast.messages import MessageVerdict
 from senderid_fast.receiver.exchange import ExchangeDecision
@@ -16,8 +16,7 @@ from senderid_fast.receiver.relays import Client
 __all__ = ["Outcome"]
 
 
-@dataclass(frozen=True, slots=True)
-class Outcome:
+class Outcome(NamedTuple):
     """What a mail server is to do with a message, and why.
 
     client    how the client was found; None if it was not looked for

@@ -7,7 +7,6 @@ in checking.py; the rules for a decision and for fields are in judging.py and st
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import replace
 from typing import TYPE_CHECKING, cast
 
 from senderid_fast.messages import MessageVerdict
@@ -194,7 +193,7 @@ class Reception:
                 return self._not_checked(exempt, client, fields)
             self._start_session(client.ip, helo)
             # A verdict that stands in for one is of this client, too.
-            envelope = replace(envelope, helo=None if helo is None else _octets(helo))
+            envelope = envelope._replace(helo=None if helo is None else _octets(helo))
         self._start_pra(client.ip, helo, headers)
         if not self._checks.settled:
             await self._checks.settle(_MESSAGE, envelope, headers)
@@ -294,7 +293,7 @@ class Reception:
             found = MessageVerdict(envelope.ip, of_helo, of_mail_from, None)
             judged = Judged(outcome.decision)
             add = fields_of(receiver, found, judged, helo=helo, mail_from=mail_from)
-            return replace(outcome, verdicts=found, add=add, remove=removable(receiver, fields))
+            return outcome._replace(verdicts=found, add=add, remove=removable(receiver, fields))
         except Exception:  # noqa: BLE001 - what failed first has been told
             return outcome
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
 from threading import Event, Timer
 
 import pytest
@@ -33,7 +32,7 @@ def test_it_is_the_same(path: bytes, action: Action) -> None:
     outcome = blocking.at_end_of_header(FIELDS, HEADERS)
     wanted = receive(receiver, envelope(path))
     assert outcome.decision.action is action
-    assert replace(outcome, seconds=0) == replace(wanted, seconds=0)
+    assert outcome._replace(seconds=0) == wanted._replace(seconds=0)
 
 
 def test_recipients_may_be_told_later() -> None:
@@ -41,7 +40,7 @@ def test_recipients_may_be_told_later() -> None:
     receiver = Receiver(HERE, policy=ReceiverPolicy.from_mapping(tables))
     given = envelope(b"<x@bad.example>")
     blocking = BlockingReception(receiver, sf.Engine(sf.ZoneResolver(ZONE)), given)
-    blocking.envelope = replace(blocking.envelope, recipients=(b"drop@h.example", b"bo@h.example"))
+    blocking.envelope = blocking.envelope._replace(recipients=(b"drop@h.example", b"bo@h.example"))
     assert blocking.at_end_of_header(FIELDS, HEADERS).dropped == (b"drop@h.example",)
 
 
