@@ -88,7 +88,9 @@ def test_a_deferral_says_so() -> None:
     assert str(outcome.decision.reply) == (
         "451 4.3.0 The sender could not be checked, try again later"
     )
-    assert outcome.decision.reason.startswith("on_trouble = defer: mailfrom: no result within")
+    # On a machine that is held up the check of HELO, whose answer is there, may be late as well.
+    assert outcome.decision.reason.startswith("on_trouble = defer: ")
+    assert "mailfrom: no result within" in outcome.decision.reason
 
 
 def test_a_deferral_is_none_in_test_only_mode() -> None:
