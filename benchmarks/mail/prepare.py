@@ -15,7 +15,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from benchmarks.peers.prepare import ROOT, Unavailable, run
+from benchmarks.peers.prepare import ROOT, Unavailable, is_stale, run
 
 __all__ = ["FILTERS", "HOSTNAME", "Filter", "Place", "Start", "unpacked"]
 
@@ -105,7 +105,7 @@ class Start:
 class Filter:
     """One that is measured.
 
-    kind     "none", "milter" or "policy"
+    kind     "none", "milter", "policy", or "ready": a milter that says pass to every message
     prepare  gets what is missing; raises Unavailable
     start    what starts it
     """
@@ -182,6 +182,22 @@ def start_ours(command: str, tcp: bool = False, workers: int = 1) -> Callable[[P
     return start
 
 
+# ---- one that has its answer ready -------------------------------------------------------------
+
+READY = BUILD / "ready"
+
+
+def prepare_ready() -> None:
+    source = Path(__file__).parent / "drivers" / "ready.c"
+    if is_stale(READY, source):
+        BUILD.mkdir(exist_ok=True)
+        run(["gcc", "-O2", "-Wall", "-Wextra", "-o", str(READY), str(source)])
+
+
+def start_ready(place: Place) -> Start:
+    return Start((str(READY), str(place.socket)), milter_settings(place, False))
+
+
 # ---- pymilter with our decisions ---------------------------------------------------------------
 
 
@@ -237,6 +253,7 @@ TWO = start_ours("milter", workers=2)
 
 FILTERS = (
     Filter("no filter", "none", lambda: None, lambda place: Start((), {})),
+    Filter("ready answer, unix", "ready", prepare_ready, start_ready),
     Filter("senderid-fast milter, unix", "milter", MILTER, start_ours("milter")),
     Filter("senderid-fast milter, unix, 2 workers", "milter", MILTER, TWO),
     Filter("pymilter, unix", "milter", prepare_pymilter, start_pymilter(False)),

@@ -38,12 +38,12 @@ def _root() -> None:
 
 
 def test_a_quick_run_ends_with_a_table() -> None:
-    done = run_quick("--only", "no filter")
+    done = run_quick("--only", "no filter,ready answer")
     assert done.returncode == 0, done.stderr
     assert "all stamped verdicts are the same" in done.stderr
-    row = done.stdout.splitlines()[-1]
-    assert row.startswith("| no filter | ")
-    assert row.split("|")[4].strip() == "1.00"
+    rows = [row.split(" | ") for row in done.stdout.splitlines()[-2:]]
+    assert [row[0] for row in rows] == ["| no filter", "| ready answer, unix"]
+    assert (rows[0][3], rows[1][4]) == ("1.00", "1.00")
 
 
 def test_bad_options_are_told() -> None:
