@@ -1,17 +1,15 @@
 """Networks: a list of addresses, networks and ranges, as an administrator writes it.
 
 What may live here: reading such lists, and the question whether an address is on one. No list has a
-meaning here. Nothing of ours but errors is imported.
+meaning here. Nothing of ours but errors and the core is imported.
 """
 
 from __future__ import annotations
 
-from bisect import bisect_right
 from collections.abc import Iterable, Iterator
-from functools import lru_cache
 from ipaddress import IPv4Address, IPv6Address, ip_address, ip_network
 
-from senderid_fast._core.cidr import parse_address
+from senderid_fast._core.ranges import AddressRanges, address_number
 from senderid_fast.errors import InputError
 
 __all__ = ["Networks", "Range", "listed", "number_of", "parse_range"]
@@ -86,27 +84,19 @@ def parse_range(entry: str) -> Range:
 
 def number_of(ip: object) -> tuple[int, int] | None:
     """As _address, of a client's address in any form that an engine takes; None if it is none."""
-    if type(ip) is str:
-        return _number_of_text(ip)
+    text = _text(ip)
+    return None if text is None else address_number(text)
+
+
+def _text(ip: object) -> str | None:
+    if isinstance(ip, str):
+        return str(ip)
     try:
-        if isinstance(ip, str):
-            return _address(ip.strip().partition("%")[0])
         if isinstance(ip, (IPv4Address, IPv6Address, bytes)):
-            return _address(str(ip_address(ip)).partition("%")[0])
+            return str(ip_address(ip))
     except ValueError:
         pass
     return None
-
-
-# One message asks about the same address for each list that there is.
-@lru_cache(maxsize=256)
-def _number_of_text(ip: str) -> tuple[int, int] | None:
-    if parse_address(ip) == ip and ":" not in ip:  # IPv4 in its one form
-        return 4, int.from_bytes(bytes(map(int, ip.split("."))), "big")
-    try:
-        return _address(ip.strip().partition("%")[0])
-    except ValueError:
-        return None
 
 
 class Networks:
@@ -121,7 +111,7 @@ class Networks:
     list. Raises InputError, which names the entry.
     """
 
-    __slots__ = ("_lasts", "_starts", "entries")
+    __slots__ = ("_merged", "_ranges", "entries")
 
     entries: tuple[str, ...]
 
@@ -134,22 +124,12 @@ class Networks:
             except ValueError as error:
                 raise InputError(field, f"{entry!r} is no address or network: {error}") from None
         self.entries = tuple(found)
-        # Ranges that touch or overlap become one, so that the last start before an address decides.
-        self._starts: list[tuple[int, int]] = []
-        self._lasts: list[int] = []
-        for version, first, last in sorted(ranges):
-            if self._starts and self._starts[-1][0] == version and first <= self._lasts[-1] + 1:
-                self._lasts[-1] = max(self._lasts[-1], last)
-            else:
-                self._starts.append((version, first))
-                self._lasts.append(last)
+        self._merged = _merged(ranges)
+        self._ranges = AddressRanges(self._merged)
 
     def __contains__(self, ip: object) -> bool:
-        number = number_of(ip) if self._starts else None
-        if number is None:
-            return False
-        at = bisect_right(self._starts, number) - 1
-        return at >= 0 and self._starts[at][0] == number[0] and number[1] <= self._lasts[at]
+        text = ip if type(ip) is str else _text(ip)
+        return text is not None and text in self._ranges
 
     def __iter__(self) -> Iterator[str]:
         return iter(self.entries)
@@ -160,13 +140,24 @@ class Networks:
     def __eq__(self, other: object) -> bool:
         if not isinstance(other, Networks):
             return NotImplemented
-        return (self._starts, self._lasts) == (other._starts, other._lasts)
+        return self._merged == other._merged
 
     def __hash__(self) -> int:
-        return hash((tuple(self._starts), tuple(self._lasts)))
+        return hash(self._merged)
 
     def __repr__(self) -> str:
         return f"Networks({list(self.entries)!r})"
 
     def __reduce__(self) -> tuple[type[Networks], tuple[tuple[str, ...]]]:
         return type(self), (self.entries,)
+
+
+def _merged(ranges: Iterable[Range]) -> tuple[Range, ...]:
+    """In order; those that touch or overlap are one."""
+    merged: list[Range] = []
+    for version, first, last in sorted(ranges):
+        if merged and merged[-1][0] == version and first <= merged[-1][2] + 1:
+            merged[-1] = version, merged[-1][1], max(merged[-1][2], last)
+        else:
+            merged.append((version, first, last))
+    return tuple(merged)
