@@ -16,6 +16,7 @@ from libc.string cimport memchr, memcpy
 cdef enum:
     HEAD = 4               # octets of the length
     MACRO = 0x44           # "D"
+    HEADER = 0x4C          # "L"
 
 
 cdef class PacketReader:
@@ -31,6 +32,7 @@ cdef class PacketReader:
     cdef Py_ssize_t _most
     cdef bytes _wanted
     cdef object _fault
+    cdef HeaderFields _fields  # where those of a message go; None: they are given out
 
     def __init__(self, Py_ssize_t most, bytes wanted not None, fault):
         if PyBytes_GET_SIZE(wanted) != 256:
@@ -60,6 +62,10 @@ cdef class PacketReader:
         """Forget what is held."""
         self._data, self._at = b"", 0
 
+    def collect(self, HeaderFields fields):
+        """From now on put the data of HEADER there, as far as it is taken, and give out what is left; None: all."""
+        self._fields = fields
+
     def __iter__(self):
         return self
 
@@ -85,6 +91,9 @@ cdef class PacketReader:
             packet += HEAD
             if packet[0] == MACRO and length > 1 and not self._wanted_of(packet[1]):
                 continue
+            if (packet[0] == HEADER and self._fields is not None
+                    and self._fields.take(<const char *>packet + 1, length - 1)):
+                continue
             return packet[0], PyBytes_FromStringAndSize(<const char *>packet + 1, length - 1)
         if self._at == end:
             self.drop()  # so that an idle connection holds nothing
@@ -94,39 +103,100 @@ cdef class PacketReader:
         return PyBytes_AS_STRING(self._wanted)[code] != 0
 
 
-# HEADER:   name NUL value NUL
-def read_field(bytes data not None):
-    """The name in Latin-1, the value, and the octets "name: value" LF that they make in a header section.
+cdef class HeaderFields:
+    """The header fields that an MTA tells one by one.
 
-    These are b"" if the name is none (RFC 5322 2.2: visible ASCII without the colon; anything else would
-    end the section to those who read it), and None if lines of the value would not go on with white space:
-    they would be fields. None in place of all: the data is not two texts, each ended by NUL.
+    room    octets of HEADER that may be taken, of all fields together
+    most    fields that may be taken
+    fields  their names (in Latin-1) and values, from the top
     """
+
+    cdef readonly list fields
+    cdef list _lines
+    cdef Py_ssize_t _room, _most
+
+    def __init__(self, Py_ssize_t room, Py_ssize_t most):
+        self.fields, self._lines = [], []
+        self._room, self._most = room, most
+
+    def add(self, bytes data not None):
+        """Take the data of HEADER. False: there is no more room, or it is not the data of HEADER."""
+        return self.take(PyBytes_AS_STRING(data), PyBytes_GET_SIZE(data))
+
+    cdef bint take(self, const char *octets, Py_ssize_t length) except -1:
+        cdef Py_ssize_t named = name_length(octets, length)
+        if named < 0:
+            return False
+        if length >= self._room or len(self.fields) >= self._most:
+            self._room = 0  # what does not fit ends the section: nothing below it is taken
+            return False
+        self._room -= length + 1
+        self.fields.append((name_of(octets, named), value_of(octets, named, length)))
+        self._lines.append(line_of(octets, named, length))
+        return True
+
+    def octets(self):
+        """The octets of the header section that the fields make."""
+        return b"".join(self._lines)
+
+    def clear(self):
+        """Forget them, and take no more."""
+        self.fields.clear()
+        self._lines.clear()
+        self._room = 0
+
+
+def read_field(bytes data not None):
+    """The name in Latin-1 and the value in the data of HEADER; None if it is not two texts, each ended by NUL."""
     cdef const char *octets = PyBytes_AS_STRING(data)
-    cdef Py_ssize_t length = PyBytes_GET_SIZE(data), named, valued
-    cdef const char *end_of_name = <const char *>memchr(octets, 0, length)
-    cdef const char *value
-    cdef char *out
-    if end_of_name == NULL:
+    cdef Py_ssize_t length = PyBytes_GET_SIZE(data), named = name_length(octets, length)
+    if named < 0:
         return None
-    named = end_of_name - octets
-    value = end_of_name + 1
-    valued = length - named - 2
+    return name_of(octets, named), value_of(octets, named, length)
+
+
+# HEADER:   name NUL value NUL
+cdef Py_ssize_t name_length(const char *octets, Py_ssize_t length) noexcept nogil:
+    """-1: that is not what the data is."""
+    cdef const char *end = <const char *>memchr(octets, 0, length)
+    cdef const char *value = end + 1
+    cdef Py_ssize_t valued
+    if end == NULL:
+        return -1
+    valued = length - (end - octets) - 2
     if valued < 0 or <const char *>memchr(value, 0, valued + 1) != value + valued:
-        return None
-    text = PyUnicode_DecodeLatin1(octets, named, NULL)
-    body = PyBytes_FromStringAndSize(value, valued)
+        return -1
+    return end - octets
+
+
+cdef inline str name_of(const char *octets, Py_ssize_t named):
+    return PyUnicode_DecodeLatin1(octets, named, NULL)
+
+
+cdef inline bytes value_of(const char *octets, Py_ssize_t named, Py_ssize_t length):
+    return PyBytes_FromStringAndSize(octets + named + 1, length - named - 2)
+
+
+cdef bytes line_of(const char *octets, Py_ssize_t named, Py_ssize_t length):
+    """The octets "name: value" LF of a header section.
+
+    b"" if the name is none (RFC 5322 2.2: visible ASCII without the colon): anything else would end the section
+    to those who read it. A line of the value that does not go on with white space gets some: it would be a field.
+    """
+    cdef const char *value = octets + named + 1
+    cdef Py_ssize_t valued = length - named - 2, written
+    cdef bytes line
+    cdef char *out
     if not is_name(<const uint8_t *>octets, named):
-        return text, body, b""
-    if not goes_on(value, valued):
-        return text, body, None
-    line = PyBytes_FromStringAndSize(NULL, named + valued + 3)
+        return b""
+    written = mended(value, valued, NULL)
+    line = PyBytes_FromStringAndSize(NULL, named + written + 3)
     out = PyBytes_AS_STRING(line)
     memcpy(out, octets, named)
     memcpy(out + named, b": ", 2)
-    memcpy(out + named + 2, value, valued)
-    out[named + 2 + valued] = c'\n'
-    return text, body, line
+    mended(value, valued, out + named + 2)
+    out[named + 2 + written] = c'\n'
+    return line
 
 
 cdef bint is_name(const uint8_t *octets, Py_ssize_t length) noexcept nogil:
@@ -137,16 +207,30 @@ cdef bint is_name(const uint8_t *octets, Py_ssize_t length) noexcept nogil:
     return length > 0
 
 
-cdef bint goes_on(const char *value, Py_ssize_t length) noexcept nogil:
-    """Whether white space follows each line end, or several of them, in a value."""
-    cdef Py_ssize_t i = 0
+cdef Py_ssize_t mended(const char *value, Py_ssize_t length, char *out) noexcept nogil:
+    """The octets of a value whose lines all go on with white space, written to out unless that is NULL."""
+    cdef Py_ssize_t i = 0, end, n = 0
     if memchr(value, c'\n', length) == NULL and memchr(value, c'\r', length) == NULL:
-        return True
+        if out != NULL:
+            memcpy(out, value, length)
+        return length
     while i < length:
-        if value[i] == c'\n' or value[i] == c'\r':
-            while i < length and (value[i] == c'\n' or value[i] == c'\r'):
-                i += 1
-            if i == length or (value[i] != c' ' and value[i] != c'\t'):
-                return False
-        i += 1
-    return True
+        if value[i] != c'\n' and value[i] != c'\r':
+            if out != NULL:
+                out[n] = value[i]
+            i += 1
+            n += 1
+            continue
+        end = i
+        while end < length and (value[end] == c'\n' or value[end] == c'\r'):
+            end += 1
+        if end < length and (value[end] == c' ' or value[end] == c'\t'):
+            if out != NULL:
+                memcpy(out + n, value + i, end - i)
+            n += end - i
+        else:
+            if out != NULL:
+                memcpy(out + n, b"\n ", 2)
+            n += 2
+        i = end
+    return n

@@ -16,7 +16,7 @@ from functools import lru_cache
 from struct import Struct, pack
 from typing import NamedTuple
 
-from senderid_fast._core.packets import PacketReader, read_field
+from senderid_fast._core.packets import HeaderFields, PacketReader, read_field
 from senderid_fast.errors import SenderIDError
 
 __all__ = [
@@ -34,6 +34,7 @@ __all__ = [
     "Changes",
     "Command",
     "Connect",
+    "HeaderFields",
     "MilterFault",
     "Offer",
     "Packets",
@@ -273,9 +274,8 @@ def read_macros(data: bytes) -> dict[bytes, bytes]:
 
 
 # HEADER:   name NUL value NUL
-def read_header(data: bytes) -> tuple[str, bytes, bytes | None]:
-    """The name in Latin-1, the value, and the octets that they make: see read_field() of the core.
-    Raises MilterFault."""
+def read_header(data: bytes) -> tuple[str, bytes]:
+    """The name in Latin-1, and the value. Raises MilterFault."""
     field = read_field(data)
     if field is None:
         raise MilterFault("HEADER: not two texts, each with a NUL that ends it")

@@ -6,10 +6,9 @@ kept. What is said about it is in session.py.
 
 from __future__ import annotations
 
-import re
 from typing import TYPE_CHECKING
 
-from senderid_fast.milter.codec import MilterFault, read_header
+from senderid_fast.milter.codec import HeaderFields, MilterFault, read_header
 from senderid_fast.receiver.removal import can_be_ours
 from senderid_fast.reception.envelope import Envelope
 
@@ -24,8 +23,6 @@ __all__ = ["Message"]
 _FIELDS_MOST = 20_000
 # Postfix lets 1,000 be in a message (smtpd_recipient_limit), Sendmail any number.
 _RECIPIENTS_MOST = 100_000
-# A line that does not go on with white space would be a field of its own.
-_NEW_LINE = re.compile(rb"[\r\n]+(?![ \t\r\n])")
 
 
 class Message:
@@ -33,7 +30,8 @@ class Message:
 
     envelope    as MAIL had it; complete() brings it up to date
     recipients  those that were not refused
-    fields      names (in Latin-1) and bodies, from the top
+    header      its fields, as far as they are read for the checks
+    fields      names (in Latin-1) and bodies, from the top: those, and then what could be ours
     refused     the last decision by which a recipient was refused
     trouble     what went wrong, if the message cannot be checked any more
     flooded     there are so many fields that could be ours that not all of them are kept
@@ -41,12 +39,11 @@ class Message:
 
     __slots__ = (
         "_late",
-        "_left",
-        "_octets",
         "application",
         "envelope",
         "fields",
         "flooded",
+        "header",
         "queue_id",
         "reception",
         "recipients",
@@ -60,12 +57,11 @@ class Message:
         self.queue_id = envelope.queue_id
         self.reception: Reception | None = None
         self.recipients: list[bytes] = []
-        self.fields: list[tuple[str, bytes]] = []
-        self._octets: list[bytes] = []
+        self.header = HeaderFields(application.max_header_octets, _FIELDS_MOST)
+        self.fields: list[tuple[str, bytes]] = self.header.fields
         self.refused: Decision | None = None
         self.trouble: str | None = None
         self.flooded = False
-        self._left = application.max_header_octets
         self._late = application.max_header_octets
 
     def add_recipient(self, path: bytes) -> None:
@@ -77,32 +73,17 @@ class Message:
     def add(self, data: bytes) -> None:
         """The next field: the data of HEADER. The MTA took one space off its value, if there was
         one. Raises MilterFault."""
-        name, value, octets = read_header(data)
-        fields = self.fields
-        self._left = left = self._left - len(data) - 1
-        if left < 0 or len(fields) >= _FIELDS_MOST:
-            self._add_late(name, value, len(data))
+        if self.header.add(data):
             return
-        fields.append((name, value))
-        if octets is None:
-            octets = b"%b: %b\n" % (name.encode("latin-1"), _NEW_LINE.sub(b"\n ", value))
-        self._octets.append(octets)
-
-    def _add_late(self, name: str, value: bytes, size: int) -> None:
-        """Beyond what is read for the checks, forged fields are looked for all the same."""
-        self._left = 0  # what fits no more ends the section: nothing below it counts
+        # Beyond what is read for the checks, forged fields are looked for all the same.
+        name, value = read_header(data)
         if can_be_ours(name):
-            self._late -= size
+            self._late -= len(data)
             if self._late < 0:
                 self.flooded = True
-                self.fields.clear()
-                self._octets.clear()
+                self.header.clear()
             if not self.flooded:
                 self.fields.append((name, value))
-
-    def header(self) -> bytes:
-        """The octets of the header section that the fields make, as far as it is read."""
-        return b"".join(self._octets)
 
     def complete(self) -> Envelope:
         """The envelope, with what came after MAIL."""

@@ -34,7 +34,6 @@ if TYPE_CHECKING:
 __all__ = ["SERVICE", "Session"]
 
 SERVICE = "milter"
-_HEADER = int(Command.HEADER)
 
 
 class Session:
@@ -62,7 +61,6 @@ class Session:
         "_make",
         "_message",
         "_negotiator",
-        "_of_header",
         "_packets",
         "_quarantine",
         "_queue_id",
@@ -89,7 +87,6 @@ class Session:
         self._packets = Packets(macros=MACROS)
         self._handlers: dict[int, Callable[[Session, bytes], bytes]] = _BEFORE
         self._reply: dict[int, bytes] = {}  # what is said to a command that asks for nothing
-        self._of_header = b""  # the same for HEADER
         self._changes = 0
         self._message: Message | None = None
         self._queue_id = ""  # of a message whose MAIL has not come yet
@@ -175,11 +172,6 @@ class Session:
         while True:
             try:
                 for code, data in packets:
-                    if code == _HEADER and self._message is not None:  # half of all packets
-                        self._message.add(data)
-                        if self._of_header:
-                            output.append(self._of_header)
-                        continue
                     handler = self._handlers.get(code)
                     reply = handler(self, data) if handler else self._unexpected(code)
                     if reply:
@@ -225,7 +217,6 @@ class Session:
             names = ", ".join(str(each.name) for each in agreed.refused)
             self._fault(f"OPTNEG: the MTA does not let a milter do this: {names}")
         self._changes, self._reply = int(agreed.changes), agreed.replies
-        self._of_header = agreed.replies[Command.HEADER]
         self._handlers = _AFTER
         return agreed.packet
 
@@ -263,6 +254,8 @@ class Session:
         self._message = message = Message(application, envelope)
         message.reception = self._make(application.receiver, application.engine, envelope)
         message.reception.begin()
+        if not self._reply[Command.HEADER]:  # half of all packets are fields
+            self._packets.collect(message.header)
         return self._reply[Command.MAIL]
 
     def _rcpt(self, data: bytes) -> bytes:
@@ -287,8 +280,11 @@ class Session:
         # To discard is for the end: there, what others are to get is known.
         return CONTINUE
 
-    def _header(self, _data: bytes) -> bytes:
-        raise MilterFault("HEADER: there is no message")
+    def _header(self, data: bytes) -> bytes:
+        if self._message is None:
+            raise MilterFault("HEADER: there is no message")
+        self._message.add(data)
+        return self._reply[Command.HEADER]
 
     def _data(self, _data: bytes) -> bytes:
         return self._reply[Command.DATA]
@@ -313,14 +309,14 @@ class Session:
             return self._answer(message, too_long(message.application.max_header_octets))
         message.reception.envelope = message.complete()
         self._waits = Command.BODYEOB
-        self.pending = message.reception.at_end_of_header(message.fields, message.header())
+        self.pending = message.reception.at_end_of_header(message.fields, message.header.octets())
         return b""
 
     def _answer(self, message: Message, outcome: Outcome) -> bytes:
         packets, action = at_end(
             outcome, message.fields, self._changes, quarantined=self._quarantine
         )
-        self._message = None
+        self._end_message()
         self._done(message, outcome, action)
         return packets
 
@@ -336,11 +332,16 @@ class Session:
         except Exception as error:  # noqa: BLE001 - the answer stands, whatever a log says of it
             self._fault(f"a message could not be logged: {type(error).__name__}: {error}")
 
+    def _end_message(self) -> None:
+        self._message = None
+        self._packets.collect(None)
+
     def _drop(self) -> None:
         """The message ends without an answer to the whole of it."""
-        message, self._message = self._message, None
+        message = self._message
         if message is None:
             return
+        self._end_message()
         if message.reception is not None:
             message.reception.cancel()
         if message.refused is not None and not message.recipients:

@@ -9,7 +9,7 @@ from struct import pack
 from hypothesis import example, given
 from hypothesis import strategies as st
 
-from senderid_fast.milter.codec import Command, MilterFault, Packets, read_header
+from senderid_fast.milter.codec import Command, HeaderFields, MilterFault, Packets, read_header
 
 MOST = 40
 MACROS = {Command.MAIL}
@@ -54,16 +54,60 @@ def test_packets(octets: bytes, pieces: list[int]) -> None:
     assert found == list(plainly(octets))
 
 
+def line_of(name: bytes, value: bytes) -> bytes:
+    """The octets that a field makes in a header section; none if its name is none."""
+    if not re.fullmatch(rb"[!-9;-~]+", name):
+        return b""
+    return b"%b: %b\n" % (name, re.sub(rb"[\r\n]+(?![ \t\r\n])", b"\n ", value))
+
+
 @given(TEXTS, TEXTS)
 @example(b"a", b"\r\n\r\n x")
 @example(b"a", b"x\r")
-def test_fields(name: bytes, value: bytes) -> None:
-    text, body, octets = read_header(b"%b\0%b\0" % (name, value))
-    assert (text, body) == (name.decode("latin-1"), value)
-    mended = re.sub(rb"[\r\n]+(?![ \t\r\n])", b"\n ", value)
-    if not re.fullmatch(rb"[!-9;-~]+", name):
-        assert octets == b""
-    elif mended != value:
-        assert octets is None
-    else:
-        assert octets == b"%b: %b\n" % (name, value)
+@example(b"a", b"x\r\nb")  # of the same length when it is mended
+def test_a_field(name: bytes, value: bytes) -> None:
+    data = b"%b\0%b\0" % (name, value)
+    header = HeaderFields(len(data) + 1, 1)
+    assert header.add(data)
+    assert header.fields == [read_header(data)] == [(name.decode("latin-1"), value)]
+    assert header.octets() == line_of(name, value)
+    assert not header.add(b"a\0b\0")
+
+
+FIELDS = st.tuples(TEXTS, TEXTS).map(lambda each: b"%b\0%b\0" % each)
+HEADERS = st.lists(FIELDS | st.binary(max_size=4), max_size=8)
+
+
+@given(HEADERS, st.integers(0, 60), st.integers(0, 5), st.sets(st.integers(0, 8)))
+def test_fields_are_taken_as_long_as_there_is_room(
+    headers: list[bytes], room: int, most: int, others: set[int]
+) -> None:
+    """What is not taken is given out, with all packets of other kinds, in order."""
+    octets, left, lines = b"", [], []
+    taken: list[tuple[str, bytes]] = []
+    allowed, full = room, False
+    for at, data in enumerate(headers):
+        if at in others:
+            octets += pack(">IB", 1, Command.ABORT)
+            left.append((int(Command.ABORT), b""))
+        octets += pack(">IB", 1 + len(data), Command.HEADER) + data
+        name, ended, rest = data.partition(b"\0")
+        if not ended or rest.find(b"\0") != len(rest) - 1:  # not two texts
+            left.append((int(Command.HEADER), data))
+        elif full or len(data) >= room or len(taken) >= most:
+            full = True
+            left.append((int(Command.HEADER), data))
+        else:
+            room -= len(data) + 1
+            taken.append((name.decode("latin-1"), rest[:-1]))
+            lines.append(line_of(name, rest[:-1]))
+    packets, header = Packets(), HeaderFields(allowed, most)
+    packets.collect(header)
+    packets.feed(octets)
+    assert [*packets.whole()] == left
+    assert header.fields == taken
+    assert header.octets() == b"".join(lines)
+    packets.collect(None)
+    packets.feed(octets)
+    assert len([*packets.whole()]) == len(left) + len(taken)
+    assert header.fields == taken
