@@ -100,7 +100,7 @@ def read_field(bytes data not None):
 
     These are b"" if the name is none (RFC 5322 2.2: visible ASCII without the colon; anything else would
     end the section to those who read it), and None if lines of the value would not go on with white space:
-    they would be fields. None in place of all: the data is not two texts, each ended by NUL.
+    they would be fields, or end the section. None in place of all: the data is not two texts, each ended by NUL.
     """
     cdef const char *octets = PyBytes_AS_STRING(data)
     cdef Py_ssize_t length = PyBytes_GET_SIZE(data), named, valued
@@ -138,13 +138,16 @@ cdef bint is_name(const uint8_t *octets, Py_ssize_t length) noexcept nogil:
 
 
 cdef bint goes_on(const char *value, Py_ssize_t length) noexcept nogil:
-    """Whether white space follows each line end, or several of them, in a value."""
+    """Whether white space follows each line end in a value, so that it has no empty line: that would end the
+    section (RFC 5322 2.1)."""
     cdef Py_ssize_t i = 0
     if memchr(value, c'\n', length) == NULL and memchr(value, c'\r', length) == NULL:
         return True
     while i < length:
         if value[i] == c'\n' or value[i] == c'\r':
-            while i < length and (value[i] == c'\n' or value[i] == c'\r'):
+            while i < length and value[i] == c'\r':
+                i += 1
+            if i < length and value[i] == c'\n':
                 i += 1
             if i == length or (value[i] != c' ' and value[i] != c'\t'):
                 return False

@@ -24,8 +24,9 @@ __all__ = ["Message"]
 _FIELDS_MOST = 20_000
 # Postfix lets 1,000 be in a message (smtpd_recipient_limit), Sendmail any number.
 _RECIPIENTS_MOST = 100_000
-# A line that does not go on with white space would be a field of its own.
-_NEW_LINE = re.compile(rb"[\r\n]+(?![ \t\r\n])")
+# A line that does not go on with white space would be a field of its own, an empty one would end
+# the section.
+_NEW_LINE = re.compile(rb"[\r\n]+[ \t]?")
 
 
 class Message:
