@@ -10,7 +10,7 @@ import threading
 from time import monotonic_ns
 from typing import TYPE_CHECKING, cast
 
-from senderid_fast._core.answering import failures
+from senderid_fast._core.answerdata import failures
 from senderid_fast.askers import Askers
 from senderid_fast.closure import Closure
 from senderid_fast.engine_base import EngineBase, cut

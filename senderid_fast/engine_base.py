@@ -13,7 +13,7 @@ from itertools import islice
 from time import monotonic_ns, time_ns
 from typing import TYPE_CHECKING, Any, Self, cast
 
-from senderid_fast._core.answering import expiry, failures
+from senderid_fast._core.answerdata import expiry, failures
 from senderid_fast._core.answers import AnswerStore
 from senderid_fast._core.checks import Check, Evaluator
 from senderid_fast._core.closures import closure as core_closure

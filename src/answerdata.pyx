@@ -1,7 +1,7 @@
 """An answer in compiled form: one block of memory that never changes.
 
-What may live here: the life of an answer, and the way to it from questions.Answer and back. How it lies
-in memory is in answerblocks.pyx.
+What may live here: the life of an answer, and the way to it from questions.Answer and back; for how long a
+resolver's answer is good, and which are errors. How it lies in memory is in answerblocks.pyx.
 """
 
 from libc.stdint cimport int64_t, uint8_t, uint32_t
@@ -18,11 +18,14 @@ from senderid_fast._core.cidr cimport (
 from senderid_fast._core.names cimport NAME_MAX
 from senderid_fast._core.records cimport record_release, sf_release, sf_retain
 
-from senderid_fast.questions import Question, RRType, StaleAnswer, Status
+from senderid_fast.questions import Answer, Question, RRType, StaleAnswer, Status
 
 cdef object new_tuple = tuple.__new__
 cdef dict RRTYPES = {int(rrtype): rrtype for rrtype in RRType}
 cdef object OK = Status.OK
+cdef object NODATA = Status.NODATA
+cdef object NXDOMAIN = Status.NXDOMAIN
+cdef object ERROR = Status.ERROR
 cdef dict STATUS_NUMBERS = {status: number for number, status in enumerate(Status)}
 
 cdef enum:
@@ -259,3 +262,27 @@ cdef AnswerData *answer_read(question, answer, int64_t expires) except NULL:
         # Anything: a field of a stranger's object may raise what it likes.
         detail = f"the resolver's answer cannot be read: {words_of(error)}".encode("utf-8", "replace")[:500]
         return compile_empty(name, rrtype, STATUS_MALFORMED, detail, expires)
+
+
+def expiry(ttl, double min_ttl, double max_ttl, int64_t now):
+    """Until when an answer may be used that came now with this time to live, in nanoseconds. A ttl that is
+    no number raises what it raises."""
+    return expiry_of(float(ttl), min_ttl, max_ttl, now)
+
+
+def failures(list answers not None):
+    """How many of a resolver's answers are errors of DNS; what is no answer becomes one, in its place."""
+    cdef Py_ssize_t i, failed = 0
+    for i in range(len(answers)):
+        answer = answers[i]
+        if answer is None:
+            answers[i] = Answer(ERROR, detail="the resolver returned None")
+            failed += 1
+            continue
+        try:
+            status = answer.status
+            if status is not OK and status is not NODATA and status is not NXDOMAIN:
+                failed += Status(status).is_error
+        except Exception:                                # a field of a stranger's object may raise anything
+            failed += 1
+    return failed

@@ -1,37 +1,20 @@
 """The open questions of a batch, answered by a resolver.
 
-What may live here: the way from answers (questions.Answer) to the rows that wait for them, and for how
-long an answer is good. What a cache in memory has comes another way (supplying.pyx).
+What may live here: the way from answers (questions.Answer) to the rows that wait for them. What a cache in
+memory has comes another way (supplying.pyx).
 """
 
 from libc.stdint cimport int64_t, uint8_t
 
-from senderid_fast._core.answerdata cimport STATUS_NXDOMAIN, AnswerData, answer_compile, answer_release
+from senderid_fast._core.answerdata cimport (
+    STATUS_NXDOMAIN, AnswerData, answer_compile, answer_release, expiry_of,
+)
 from senderid_fast._core.answers cimport AnswerStore
 from senderid_fast._core.columns cimport Batch
 from senderid_fast._core.fetched cimport fetched_add
 from senderid_fast._core.waiting cimport QUESTION_ANSWERED, QUESTION_OVER, Wanted
 
-from senderid_fast.questions import Answer, Status
-
-cdef double SECOND = 1e9
-cdef object ERROR = Status.ERROR
-cdef object OK = Status.OK
-cdef object NODATA = Status.NODATA
-cdef object NXDOMAIN = Status.NXDOMAIN
-
-
-def expiry(ttl, double min_ttl, double max_ttl, int64_t now):
-    """Until when an answer may be used that came now with this time to live, in nanoseconds. A ttl that is
-    no number raises what it raises."""
-    return expiry_of(float(ttl), min_ttl, max_ttl, now)
-
-
-cdef inline int64_t expiry_of(double ttl, double min_ttl, double max_ttl, int64_t now) noexcept:
-    # Settings bound max_ttl, so that nothing overflows here.
-    if ttl != ttl:
-        return now                                       # no number: good for the one who asked alone
-    return now + <int64_t>(min(max(ttl, min_ttl), max_ttl) * SECOND)
+from senderid_fast.questions import Answer
 
 
 def answer_one(Batch batch not None, question, answer, int64_t expires, int64_t failure_expires, int64_t now,
@@ -59,24 +42,6 @@ def answer_all(Batch batch not None, questions, answers, double min_ttl, double 
                  failure_expires, now, took, keep)
         else:
             other(question, answer, took)
-
-
-def failures(list answers not None):
-    """How many of a resolver's answers are errors of DNS; what is no answer becomes one, in its place."""
-    cdef Py_ssize_t i, failed = 0
-    for i in range(len(answers)):
-        answer = answers[i]
-        if answer is None:
-            answers[i] = Answer(ERROR, detail="the resolver returned None")
-            failed += 1
-            continue
-        try:
-            status = answer.status
-            if status is not OK and status is not NODATA and status is not NXDOMAIN:
-                failed += Status(status).is_error
-        except Exception:                                # a field of a stranger's object may raise anything
-            failed += 1
-    return failed
 
 
 cdef int take(Batch batch, question, answer, int64_t expires, int64_t failure_expires, int64_t now,

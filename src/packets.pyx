@@ -181,7 +181,8 @@ cdef bytes line_of(const char *octets, Py_ssize_t named, Py_ssize_t length):
     """The octets "name: value" LF of a header section.
 
     b"" if the name is none (RFC 5322 2.2: visible ASCII without the colon): anything else would end the section
-    to those who read it. A line of the value that does not go on with white space gets some: it would be a field.
+    to those who read it. So would an empty line in the value, and one that does not begin with white space would
+    be a field of its own: the first goes, the second gets a space.
     """
     cdef const char *value = octets + named + 1
     cdef Py_ssize_t valued = length - named - 2, written
@@ -208,8 +209,8 @@ cdef bint is_name(const uint8_t *octets, Py_ssize_t length) noexcept nogil:
 
 
 cdef Py_ssize_t mended(const char *value, Py_ssize_t length, char *out) noexcept nogil:
-    """The octets of a value whose lines all go on with white space, written to out unless that is NULL."""
-    cdef Py_ssize_t i = 0, end, n = 0
+    """The octets of a value whose lines all begin with white space, written to out unless that is NULL."""
+    cdef Py_ssize_t i = 0, line, n = 0
     if memchr(value, c'\n', length) == NULL and memchr(value, c'\r', length) == NULL:
         if out != NULL:
             memcpy(out, value, length)
@@ -221,16 +222,29 @@ cdef Py_ssize_t mended(const char *value, Py_ssize_t length, char *out) noexcept
             i += 1
             n += 1
             continue
-        end = i
-        while end < length and (value[end] == c'\n' or value[end] == c'\r'):
-            end += 1
-        if end < length and (value[end] == c' ' or value[end] == c'\t'):
+        line = i
+        while line < length and value[line] == c'\r':
+            line += 1
+        if line < length and value[line] == c'\n':
+            line += 1
+        if line < length and is_blank(value[line]):
             if out != NULL:
-                memcpy(out + n, value + i, end - i)
-            n += end - i
-        else:
+                memcpy(out + n, value + i, line - i)
+            n += line - i
+            i = line
+            continue
+        while line < length and (value[line] == c'\n' or value[line] == c'\r'):
+            line += 1
+        if out != NULL:
+            out[n] = c'\n'
+        n += 1
+        if line == length or not is_blank(value[line]):
             if out != NULL:
-                memcpy(out + n, b"\n ", 2)
-            n += 2
-        i = end
+                out[n] = c' '
+            n += 1
+        i = line
     return n
+
+
+cdef inline bint is_blank(char octet) noexcept nogil:
+    return octet == c' ' or octet == c'\t'

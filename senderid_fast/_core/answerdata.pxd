@@ -77,6 +77,12 @@ cdef inline bint answer_is_for(const AnswerData *answer, uint64_t hash, int rrty
     return (answer.hash == hash and answer.rrtype == rrtype and answer.name_length == length
             and sf_same(answer_name(answer), name, length))
 
+cdef inline int64_t expiry_of(double ttl, double min_ttl, double max_ttl, int64_t now) noexcept:
+    """As answerdata.expiry(). Settings bound max_ttl, so that nothing overflows here."""
+    if ttl != ttl:
+        return now                                       # no number: good for the one who asked alone
+    return now + <int64_t>(min(max(ttl, min_ttl), max_ttl) * 1e9)
+
 cdef void answer_retain(AnswerData *answer) noexcept nogil
 cdef void answer_release(AnswerData *answer) noexcept nogil
 cdef object question_object(const uint8_t *name, int length, int rrtype)

@@ -1,11 +1,9 @@
 from collections.abc import Callable, Sequence
-from typing import Any
 
 from senderid_fast._core.answers import AnswerStore
 from senderid_fast._core.columns import Batch
 from senderid_fast.questions import Answer, Question
 
-def expiry(ttl: Any, min_ttl: float, max_ttl: float, now: int) -> int: ...
 def answer_one(
     batch: Batch,
     question: Question,
@@ -28,4 +26,3 @@ def answer_all(
     keep: AnswerStore | None,
     other: Callable[[Question, Answer, int], object],
 ) -> None: ...
-def failures(answers: list[Any]) -> int: ...

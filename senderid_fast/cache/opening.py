@@ -15,8 +15,6 @@ if TYPE_CHECKING:
 
 __all__ = ["check_cache", "open_cache"]
 
-SCHEMES = ("valkey", "valkeys", "redis", "rediss", "unix")
-
 
 def open_cache(text: str, **options: Any) -> LmdbCache | ValkeyCache:
     """The cache that "lmdb:/path" or "valkey://host:port" names; options are those of its class.
@@ -64,6 +62,8 @@ def _is_lmdb(text: str) -> bool:
     scheme, colon, rest = text.partition(":")
     if colon and scheme == "lmdb" and rest:
         return True
+    from senderid_fast.cache.valkey import SCHEMES
+
     if colon and scheme in SCHEMES:
         return False
     raise InputError("cache", "must be lmdb:/path, valkey://host:port or valkeys://host:port")

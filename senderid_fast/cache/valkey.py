@@ -27,9 +27,16 @@ if TYPE_CHECKING:
 
     from senderid_fast.cache.gathering import Gathering
 
-__all__ = ["ValkeyCache", "check_options", "check_url"]
+__all__ = ["SCHEMES", "ValkeyCache", "check_options", "check_url"]
 
-SCHEMES = {"valkey": "redis", "valkeys": "rediss", "redis": "redis", "rediss": "rediss"}
+# Those of a url, and what redis calls them.
+SCHEMES = {
+    "valkey": "redis",
+    "valkeys": "rediss",
+    "redis": "redis",
+    "rediss": "rediss",
+    "unix": "unix",
+}
 TOGETHER = 512  # keys of one command
 SECONDS_TO_CONNECT = 1.0  # a handshake of TLS may take longer than a check waits for a reply
 SECONDS_TO_REPLY = 1.0

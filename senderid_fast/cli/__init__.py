@@ -1,9 +1,9 @@
 """The command line: senderid-fast and its commands, from check to policyd.
 
 What may live here: the parser of the command's name, and the one place where an error becomes a
-line and a status. Each command is a module with register() and run(); what they share is in
-options.py, output.py and statuses.py. Nothing but argparse is imported for them all: a command
-imports the rest when it needs it.
+line and a status. Each command is a module whose register() adds it; what they share is in
+commands.py, options.py, output.py and statuses.py, and what services share in services.py.
+Nothing but argparse is imported for them all: a command imports the rest when it needs it.
 """
 
 from __future__ import annotations

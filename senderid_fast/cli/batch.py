@@ -13,6 +13,7 @@ from pathlib import Path
 from time import monotonic
 from typing import TYPE_CHECKING, Any
 
+from senderid_fast.cli.commands import add_command
 from senderid_fast.cli.interrupts import Interrupts
 from senderid_fast.cli.options import (
     add_answer_options,
@@ -70,12 +71,7 @@ LOOK_SECONDS = 0.05
 
 def register(commands: Any) -> None:
     """Add the command to the parser."""
-    parser: argparse.ArgumentParser = commands.add_parser(
-        "batch",
-        help="check all rows of files",
-        description=DESCRIPTION,
-        epilog=EPILOG,
-    )
+    parser = add_command(commands, "batch", "check all rows of files", run, DESCRIPTION, EPILOG)
     parser.add_argument(
         "rows", metavar="ROWS", nargs="+", help='a file with rows; "-": standard input'
     )
@@ -102,7 +98,6 @@ def register(commands: Any) -> None:
         "(default: %(default)s)",
     )
     add_limit_options(parser)
-    parser.set_defaults(run=run)
 
 
 def _add_row_options(parser: argparse.ArgumentParser) -> None:

@@ -13,6 +13,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from senderid_fast.cli.commands import add_actions, add_command
 from senderid_fast.cli.options import add_answer_options, octets_of, read_lines
 from senderid_fast.cli.output import json_text, octets_shown, visible, write
 from senderid_fast.cli.statuses import DONE
@@ -48,37 +49,15 @@ SECONDS_TO_WRITE = 60.0
 
 def register(commands: Any) -> None:
     """Add the command to the parser."""
-    parser: argparse.ArgumentParser = commands.add_parser(
+    parser = add_command(
+        commands,
         "cache",
-        help="look into a shared cache of answers, fill it, purge it",
-        description=DESCRIPTION,
-        epilog=EPILOG,
+        "look into a shared cache of answers, fill it, purge it",
+        run,
+        DESCRIPTION,
+        EPILOG,
     )
-    parser.set_defaults(run=run)
-    actions = parser.add_subparsers(
-        title="actions", dest="action", metavar="ACTION", required=True, parser_class=type(parser)
-    )
-
-    def action(name: str, words: str) -> argparse.ArgumentParser:
-        said = f"{words[:1].upper()}{words[1:]}."
-        one: argparse.ArgumentParser = actions.add_parser(name, help=words, description=said)
-        one.add_argument(
-            "--cache",
-            metavar="CACHE",
-            required=True,
-            help="lmdb:/path, valkey://host:port or valkeys://user:password@host:port",
-        )
-        one.add_argument(
-            "--prefix", metavar="TEXT", help="of the keys in a server (default: senderid-fast:)"
-        )
-        one.add_argument(
-            "--max-octets",
-            metavar="N",
-            type=int,
-            help="size of an lmdb cache that is made, or that nobody has open (default: 256 MiB)",
-        )
-        return one
-
+    action = add_actions(parser, _add_cache)
     stats = action("stats", "how many answers there are, by type and by status")
     stats.add_argument("--json", action="store_true", help="one JSON object in place of text")
     get = action("get", "show the answers of one name")
@@ -98,6 +77,24 @@ def register(commands: Any) -> None:
     warm = action("warm", "ask DNS all that checks of some domains can ask")
     warm.add_argument("file", metavar="FILE", help='a domain on each line; "-": standard input')
     add_answer_options(warm)
+
+
+def _add_cache(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument(
+        "--cache",
+        metavar="CACHE",
+        required=True,
+        help="lmdb:/path, valkey://host:port or valkeys://user:password@host:port",
+    )
+    parser.add_argument(
+        "--prefix", metavar="TEXT", help="of the keys in a server (default: senderid-fast:)"
+    )
+    parser.add_argument(
+        "--max-octets",
+        metavar="N",
+        type=int,
+        help="size of an lmdb cache that is made, or that nobody has open (default: 256 MiB)",
+    )
 
 
 def run(arguments: argparse.Namespace) -> int:

@@ -8,6 +8,7 @@ from __future__ import annotations
 import argparse
 from typing import TYPE_CHECKING, Any
 
+from senderid_fast.cli.commands import add_command
 from senderid_fast.cli.options import (
     add_answer_options,
     add_identity_options,
@@ -63,11 +64,8 @@ A value that begins with "-" is written with "=": --helo=-x
 
 def register(commands: Any) -> None:
     """Add the command to the parser."""
-    parser: argparse.ArgumentParser = commands.add_parser(
-        "check",
-        help="check the identities of a session",
-        description=DESCRIPTION,
-        epilog=EPILOG,
+    parser = add_command(
+        commands, "check", "check the identities of a session", run, DESCRIPTION, EPILOG
     )
     add_identity_options(parser).add_argument(
         "--connections",
@@ -78,7 +76,6 @@ def register(commands: Any) -> None:
     add_answer_options(parser, cache=True, stale=True)
     add_limit_options(parser)
     add_output_options(parser)
-    parser.set_defaults(run=run)
 
 
 def run(arguments: argparse.Namespace) -> int:

@@ -10,11 +10,11 @@ import argparse
 from collections.abc import Iterator
 from typing import TYPE_CHECKING, Any
 
-from senderid_fast.cli.options import add_limit_options, limits_of, octets_of
+from senderid_fast.cli.commands import add_command
+from senderid_fast.cli.options import add_limit_options, add_timeout_option, limits_of, octets_of
 from senderid_fast.cli.output import json_text, visible, write
 from senderid_fast.cli.statuses import DONE
 from senderid_fast.errors import InputError
-from senderid_fast.settings import Limits
 
 if TYPE_CHECKING:
     import pyarrow as pa
@@ -48,11 +48,13 @@ NAMES = {"spf": "SPF", "helo": "HELO", "pra": "PRA"}
 
 def register(commands: Any) -> None:
     """Add the command to the parser."""
-    parser: argparse.ArgumentParser = commands.add_parser(
+    parser = add_command(
+        commands,
         "compare",
-        help="what differs between two runs, or would with other records",
-        description=DESCRIPTION,
-        epilog=EPILOG,
+        "what differs between two runs, or would with other records",
+        run,
+        DESCRIPTION,
+        EPILOG,
     )
     parser.add_argument("before", metavar="BEFORE", help="output of batch; with --answers: rows")
     parser.add_argument("after", metavar="AFTER", nargs="?", help="output of a later run")
@@ -77,13 +79,7 @@ def register(commands: Any) -> None:
         help="a record as in a zone, in place of those of its name and type; may be given several "
         "times",
     )
-    group.add_argument(
-        "--timeout",
-        metavar="S",
-        type=float,
-        default=Limits().seconds,
-        help="seconds for one check; more is temperror (default: %(default)g)",
-    )
+    add_timeout_option(group)
     add_limit_options(parser)
     output = parser.add_argument_group("output")
     output.add_argument(
@@ -97,7 +93,6 @@ def register(commands: Any) -> None:
     output.add_argument(
         "--exit-code", action="store_true", help="exit with status 3 if any result changed"
     )
-    parser.set_defaults(run=run)
 
 
 def run(arguments: argparse.Namespace) -> int:

@@ -9,6 +9,7 @@ from __future__ import annotations
 import argparse
 from typing import TYPE_CHECKING, Any
 
+from senderid_fast.cli.commands import add_actions, add_command
 from senderid_fast.cli.output import visible, warn, write
 from senderid_fast.cli.statuses import DONE
 from senderid_fast.errors import InputError
@@ -37,34 +38,30 @@ examples:
 
 def register(commands: Any) -> None:
     """Add the command to the parser."""
-    parser: argparse.ArgumentParser = commands.add_parser(
+    parser = add_command(
+        commands,
         "config",
-        help="check the configuration of the services, and show it",
-        description=DESCRIPTION,
-        epilog=EPILOG,
+        "check the configuration of the services, and show it",
+        run,
+        DESCRIPTION,
+        EPILOG,
     )
-    parser.set_defaults(run=run)
-    actions = parser.add_subparsers(
-        title="actions", dest="action", metavar="ACTION", required=True, parser_class=type(parser)
-    )
-
-    def action(name: str, words: str) -> argparse.ArgumentParser:
-        said = f"{words[:1].upper()}{words[1:]}."
-        one: argparse.ArgumentParser = actions.add_parser(name, help=words, description=said)
-        one.add_argument(
-            "file",
-            metavar="FILE",
-            nargs="?",
-            help="the file (default: /etc/senderid-fast/senderid-fast.toml)",
-        )
-        return one
-
+    action = add_actions(parser, _add_file)
     action("check", "tell what is wrong with a configuration, and what may not be meant")
     show = action("show", "show every key, its value and where that is from")
     show.add_argument(
         "--defaults",
         action="store_true",
         help="a file with every key at its default, commented out, and what it means",
+    )
+
+
+def _add_file(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument(
+        "file",
+        metavar="FILE",
+        nargs="?",
+        help="the file (default: /etc/senderid-fast/senderid-fast.toml)",
     )
 
 

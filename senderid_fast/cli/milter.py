@@ -1,21 +1,23 @@
 """senderid-fast milter: a milter for Postfix and Sendmail, as a service.
 
-What may live here: the command's options. What it does is in senderid_fast.milter and
-senderid_fast.service.
+What may live here: the command's words, and which server it runs. Its options are in services.py;
+what it does is in senderid_fast.milter and senderid_fast.service.
 """
 
 from __future__ import annotations
 
-import argparse
 from typing import TYPE_CHECKING, Any
 
-from senderid_fast.cli.services import add_command, run_service
+from senderid_fast.cli.services import add_service
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     from senderid_fast.config import Config
+    from senderid_fast.milter.server import MilterServer
     from senderid_fast.service.words import Current
 
-__all__ = ["register", "run"]
+__all__ = ["register"]
 
 DESCRIPTION = """\
 Checks the messages of a mail server by the milter protocol: HELO and MAIL FROM (RFC 7208) and
@@ -32,17 +34,15 @@ examples:
 
 def register(commands: Any) -> None:
     """Add the command to the parser."""
-    parser = add_command(
-        commands, "milter", "serve a mail server as a milter", DESCRIPTION, EXAMPLES
+    add_service(
+        commands, "milter", "serve a mail server as a milter", _server, DESCRIPTION, EXAMPLES
     )
-    parser.set_defaults(run=run)
 
 
-def run(arguments: argparse.Namespace) -> int:
-    """Serve, and return the exit status."""
+def _server() -> Callable[[Current, Config], MilterServer]:
     from senderid_fast.milter.server import MilterServer
 
     def server(current: Current, config: Config) -> MilterServer:
         return MilterServer(current, discard=config.milter.discard)
 
-    return run_service(arguments, "milter", server)
+    return server

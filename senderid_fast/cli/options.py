@@ -27,6 +27,7 @@ __all__ = [
     "add_identity_options",
     "add_limit_options",
     "add_output_options",
+    "add_timeout_option",
     "asked_of",
     "cache_of",
     "call",
@@ -134,13 +135,7 @@ def add_answer_options(
         help="recursive DNS server, asked in place of those of /etc/resolv.conf; may be given "
         "several times",
     )
-    group.add_argument(
-        "--timeout",
-        metavar="S",
-        type=float,
-        default=Limits().seconds,
-        help="seconds for one check; more is temperror (default: %(default)g)",
-    )
+    add_timeout_option(group)
     if cache:
         group.add_argument(
             "--cache",
@@ -158,6 +153,17 @@ def add_answer_options(
             "is used)",
         )
     return AnswerOptions(group, source)
+
+
+def add_timeout_option(group: argparse._ArgumentGroup) -> None:
+    """--timeout."""
+    group.add_argument(
+        "--timeout",
+        metavar="S",
+        type=float,
+        default=Limits().seconds,
+        help="seconds for one check; more is temperror (default: %(default)g)",
+    )
 
 
 def add_limit_options(parser: argparse.ArgumentParser) -> None:

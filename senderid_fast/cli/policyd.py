@@ -1,21 +1,23 @@
 """senderid-fast policyd: a policy service for Postfix.
 
-What may live here: the command's options. What it does is in senderid_fast.policyd and
-senderid_fast.service.
+What may live here: the command's words, and which server it runs. Its options are in services.py;
+what it does is in senderid_fast.policyd and senderid_fast.service.
 """
 
 from __future__ import annotations
 
-import argparse
 from typing import TYPE_CHECKING, Any
 
-from senderid_fast.cli.services import add_command, run_service
+from senderid_fast.cli.services import add_service
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     from senderid_fast.config import Config
+    from senderid_fast.policyd.server import PolicyServer
     from senderid_fast.service.words import Current
 
-__all__ = ["register", "run"]
+__all__ = ["register"]
 
 DESCRIPTION = """\
 Checks the messages of Postfix by its policy protocol (check_policy_service): HELO and MAIL FROM
@@ -32,17 +34,15 @@ examples:
 
 def register(commands: Any) -> None:
     """Add the command to the parser."""
-    parser = add_command(
-        commands, "policyd", "serve Postfix as a policy service", DESCRIPTION, EXAMPLES
+    add_service(
+        commands, "policyd", "serve Postfix as a policy service", _server, DESCRIPTION, EXAMPLES
     )
-    parser.set_defaults(run=run)
 
 
-def run(arguments: argparse.Namespace) -> int:
-    """Serve, and return the exit status."""
+def _server() -> Callable[[Current, Config], PolicyServer]:
     from senderid_fast.policyd.server import PolicyServer
 
     def server(current: Current, config: Config) -> PolicyServer:
         return PolicyServer(current)
 
-    return run_service(arguments, "policyd", server)
+    return server

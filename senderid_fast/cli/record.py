@@ -8,6 +8,7 @@ from __future__ import annotations
 import argparse
 from typing import TYPE_CHECKING, Any
 
+from senderid_fast.cli.commands import add_command
 from senderid_fast.cli.meanings import LOOKUP_LIMIT, hints, lookup_terms, meanings
 from senderid_fast.cli.options import (
     add_answer_options,
@@ -62,11 +63,8 @@ MORE = "..."
 
 def register(commands: Any) -> None:
     """Add the command to the parser."""
-    parser: argparse.ArgumentParser = commands.add_parser(
-        "record",
-        help="explain a record, or show where it is wrong",
-        description=DESCRIPTION,
-        epilog=EPILOG,
+    parser = add_command(
+        commands, "record", "explain a record, or show where it is wrong", run, DESCRIPTION, EPILOG
     )
     source = parser.add_mutually_exclusive_group()
     source.add_argument("record", metavar="RECORD", nargs="?", help="the record, as one argument")
@@ -74,7 +72,6 @@ def register(commands: Any) -> None:
     source.add_argument("--domain", metavar="D", help="ask DNS for the TXT records of this domain")
     add_answer_options(parser)
     parser.add_argument("--json", action="store_true", help="one JSON object in place of text")
-    parser.set_defaults(run=run)
 
 
 def run(arguments: argparse.Namespace) -> int:

@@ -12,6 +12,7 @@ from contextlib import suppress
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from senderid_fast.cli.commands import add_command
 from senderid_fast.cli.output import warn, write
 from senderid_fast.cli.statuses import DONE
 from senderid_fast.errors import InputError
@@ -20,7 +21,7 @@ if TYPE_CHECKING:
     from senderid_fast.config import Config
     from senderid_fast.service.words import Current, ProtocolServer
 
-__all__ = ["ENDING", "add_command", "run_service"]
+__all__ = ["add_service"]
 
 ENDING = """\
 The configuration is read from --config, and from variables of the environment such as
@@ -37,13 +38,23 @@ exit status:
 """
 
 
-def add_command(
-    commands: Any, name: str, summary: str, description: str, examples: str
-) -> argparse.ArgumentParser:
-    """Add a command with the options that all services have."""
-    parser: argparse.ArgumentParser = commands.add_parser(
-        name, help=summary, description=description, epilog=f"{ENDING}\n{examples}"
-    )
+def add_service(
+    commands: Any,
+    name: str,
+    summary: str,
+    server: Callable[[], Callable[[Current, Config], ProtocolServer]],
+    description: str,
+    examples: str,
+) -> None:
+    """Add the command that runs a service, with the options that all services have.
+
+    server  imports what the service needs, and returns what makes its server in each worker
+    """
+
+    def run(arguments: argparse.Namespace) -> int:
+        return _run(arguments, name, server())
+
+    parser = add_command(commands, name, summary, run, description, f"{ENDING}\n{examples}")
     parser.add_argument(
         "--config",
         metavar="FILE",
@@ -62,13 +73,10 @@ def add_command(
         action="store_true",
         help="see whether the service could run with this configuration, and end",
     )
-    return parser
 
 
-def run_service(
-    arguments: argparse.Namespace,
-    service: str,
-    server: Callable[[Current, Config], ProtocolServer],
+def _run(
+    arguments: argparse.Namespace, service: str, server: Callable[[Current, Config], ProtocolServer]
 ) -> int:
     """Run a service until a signal ends it, or check its configuration; the exit status."""
     from senderid_fast.config import load

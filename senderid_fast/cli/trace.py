@@ -11,6 +11,7 @@ import sys
 from collections.abc import Iterator, Sequence
 from typing import TYPE_CHECKING, Any, NamedTuple
 
+from senderid_fast.cli.commands import add_command
 from senderid_fast.cli.options import (
     Asked,
     add_answer_options,
@@ -84,12 +85,7 @@ ASCII = Drawing("|- ", "`- ", "|  ", "<== decides")
 
 def register(commands: Any) -> None:
     """Add the command to the parser."""
-    parser: argparse.ArgumentParser = commands.add_parser(
-        "trace",
-        help="check, and show every step",
-        description=DESCRIPTION,
-        epilog=EPILOG,
-    )
+    parser = add_command(commands, "trace", "check, and show every step", run, DESCRIPTION, EPILOG)
     add_identity_options(parser).add_argument(
         "--headers",
         metavar="FILE",
@@ -99,7 +95,6 @@ def register(commands: Any) -> None:
     add_answer_options(parser, cache=True)
     add_limit_options(parser)
     add_output_options(parser)
-    parser.set_defaults(run=run)
 
 
 def run(arguments: argparse.Namespace) -> int:

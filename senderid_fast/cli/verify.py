@@ -10,6 +10,7 @@ import argparse
 from collections.abc import Iterator
 from typing import TYPE_CHECKING, Any
 
+from senderid_fast.cli.commands import add_command
 from senderid_fast.cli.options import (
     add_answer_options,
     add_limit_options,
@@ -59,12 +60,7 @@ LINE_END = "\n"
 
 def register(commands: Any) -> None:
     """Add the command to the parser."""
-    parser: argparse.ArgumentParser = commands.add_parser(
-        "verify",
-        help="check messages in files",
-        description=DESCRIPTION,
-        epilog=EPILOG,
-    )
+    parser = add_command(commands, "verify", "check messages in files", run, DESCRIPTION, EPILOG)
     parser.add_argument(
         "files",
         metavar="FILE",
@@ -116,7 +112,6 @@ def register(commands: Any) -> None:
     group.add_argument(
         "--exit-code", action="store_true", help="exit with a status of its own for each action"
     )
-    parser.set_defaults(run=run)
 
 
 def run(arguments: argparse.Namespace) -> int:

@@ -10,8 +10,8 @@ from collections.abc import Iterator
 from dataclasses import dataclass, fields
 from enum import StrEnum
 
-from senderid_fast.config.sections import DISCARDS, LOG_FORMATS, LOG_LEVELS
-from senderid_fast.receiver.actions import Action
+from senderid_fast.config.sections import LOG_FORMATS, LOG_LEVELS
+from senderid_fast.receiver.actions import DISCARDS, Action
 from senderid_fast.receiver.exchange import ExchangeAction
 from senderid_fast.receiver.overrides import TABLES, Override
 from senderid_fast.receiver.replies import Codes

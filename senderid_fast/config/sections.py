@@ -17,7 +17,7 @@ from senderid_fast.cache.opening import check_cache, open_cache
 from senderid_fast.config import values
 from senderid_fast.config.addresses import ListenAddress, listen_addresses
 from senderid_fast.errors import InputError
-from senderid_fast.receiver.actions import Action, known_keys, mapping_of, under
+from senderid_fast.receiver.actions import DISCARDS, Action, known_keys, mapping_of, under
 from senderid_fast.receiver.networks import Networks, listed
 from senderid_fast.receiver.policy import ReceiverPolicy
 from senderid_fast.receiver.relays import TrustedRelays
@@ -45,7 +45,6 @@ __all__ = [
 ]
 
 LOG_FORMATS = ("plain", "json")
-DISCARDS = ("discard", "quarantine")
 LOG_LEVELS = ("debug", "info", "warning", "error")
 DAY = 86_400
 

@@ -15,15 +15,14 @@ from senderid_fast.errors import InputError
 from senderid_fast.milter.codec import PROGRESS
 from senderid_fast.milter.negotiation import Negotiator
 from senderid_fast.milter.session import SERVICE, Session
+from senderid_fast.receiver.actions import DISCARDS
 from senderid_fast.reception.begun import Begun
 from senderid_fast.reception.reception import Reception
 
 if TYPE_CHECKING:
     from senderid_fast.service.words import Application, Current
 
-__all__ = ["DISCARDS", "MilterServer"]
-
-DISCARDS = ("discard", "quarantine")
+__all__ = ["MilterServer"]
 
 _TICK = 1.0  # seconds from one look at all connections to the next
 # Seconds of checking after which the MTA is told to wait on: its own patience begins anew then.

@@ -15,7 +15,16 @@ from typing import Self, cast
 from senderid_fast.errors import InputError
 from senderid_fast.results import Result
 
-__all__ = ["Action", "Actions", "action_of", "flag", "known_keys", "mapping_of", "under"]
+__all__ = [
+    "DISCARDS",
+    "Action",
+    "Actions",
+    "action_of",
+    "flag",
+    "known_keys",
+    "mapping_of",
+    "under",
+]
 
 
 class Action(StrEnum):
@@ -28,6 +37,9 @@ class Action(StrEnum):
     REJECT = "reject"  #: refuse it for good (5xx)
 
 
+# How a milter may have a message discarded: the MTA drops it, or keeps it where people may look at
+# it and let it go.
+DISCARDS = ("discard", "quarantine")
 _ANY = tuple(Action)
 _PASSING = (Action.ACCEPT, Action.MARK)
 # A pass is no ground for refusing anything (RFC 7208 8.3). A transient error is none for losing

@@ -4,8 +4,8 @@ What may live here: which server is asked next, by which transport, for how long
 octets mean. Sockets belong to the two drivers in system.py, which hold none of these rules:
 
     while (attempt := lookup.next_attempt()) is not None:
-        connect to attempt.server, send attempt.octets, give what arrives to attempt.take()
-        until attempt.done, or an error to attempt.failed()
+        unless attempt.done: connect to attempt.server, send attempt.octets, give what arrives to
+        attempt.take() until it is, or an error to attempt.failed()
         lookup.take(attempt)
     lookup.answer
 
@@ -154,6 +154,7 @@ class Lookup:
     """One question: ``answer`` is there when next_attempt() returns None."""
 
     __slots__ = (
+        "_adopted",
         "_all",
         "_chain",
         "_deadline",
@@ -180,6 +181,7 @@ class Lookup:
         payload: int,
     ) -> None:
         self.answer: Answer | None = None
+        self._adopted: bytes | None = None
         self._question = question
         self._deadline = time.monotonic() + timeout
         self._try_seconds = try_seconds
@@ -204,6 +206,10 @@ class Lookup:
         """Begins with TCP: the first server's answer over UDP was truncated (RFC 7766 5)."""
         self._next = (self._queue.popleft(), self._payload, True)
 
+    def adopt(self, octets: bytes) -> None:
+        """Begins with an answer of the first server that somebody else's query brought."""
+        self._adopted = octets
+
     def next_attempt(self) -> Attempt | None:
         if self.answer is not None:
             return None
@@ -223,7 +229,11 @@ class Lookup:
             self.answer = self._failure()
             return None
         query = make_query(self._chain.name, self._question.rrtype, payload)
-        return Attempt(server, query, payload, tcp, min(self._try_seconds, left))
+        attempt = Attempt(server, query, payload, tcp, min(self._try_seconds, left))
+        if self._adopted is not None:
+            attempt.adopt(self._adopted)
+            self._adopted = None
+        return attempt
 
     def take(self, attempt: Attempt) -> None:
         """Takes an attempt that has ended."""

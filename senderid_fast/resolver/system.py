@@ -24,7 +24,7 @@ from senderid_fast.resolver.servers import (
 if TYPE_CHECKING:  # dnspython is imported with the first question, not before
     from senderid_fast.resolver.lookup import Attempt, Lookup
 
-__all__ = ["SystemResolver", "exchange", "exchange_async"]
+__all__ = ["SystemResolver", "answer_of", "answer_of_async"]
 
 # One read: any datagram, and most answers over TCP.
 READ_OCTETS = 0xFFFF
@@ -87,28 +87,12 @@ class SystemResolver:
     def resolve(self, question: Question, timeout: float) -> Answer:
         """The answer to ``question`` within ``timeout`` seconds; errors are answers too."""
         lookup = self._lookup(question, timeout)
-        if isinstance(lookup, Answer):
-            return lookup
-        while (attempt := lookup.next_attempt()) is not None:
-            try:
-                exchange(attempt)
-            except OSError as error:
-                attempt.failed(error)
-            lookup.take(attempt)
-        return _answer_of(lookup)
+        return lookup if isinstance(lookup, Answer) else answer_of(lookup)
 
     async def resolve_async(self, question: Question, timeout: float) -> Answer:
         """As resolve(), for asyncio."""
         lookup = self._lookup(question, timeout)
-        if isinstance(lookup, Answer):
-            return lookup
-        while (attempt := lookup.next_attempt()) is not None:
-            try:
-                await exchange_async(attempt)
-            except OSError as error:
-                attempt.failed(error)
-            lookup.take(attempt)
-        return _answer_of(lookup)
+        return lookup if isinstance(lookup, Answer) else await answer_of_async(lookup)
 
     def _lookup(self, question: Question, timeout: float) -> Lookup | Answer:
         from senderid_fast.resolver.lookup import Lookup
@@ -158,7 +142,31 @@ def _check_int(field: str, value: object, low: int, high: int) -> None:
         raise InputError(field, f"must be a whole number from {low} to {high}, is {value!r}")
 
 
-def _answer_of(lookup: Lookup) -> Answer:
+def answer_of(lookup: Lookup) -> Answer:
+    """The answer of a look-up that begins; errors are answers too."""
+    while (attempt := lookup.next_attempt()) is not None:
+        try:
+            if not attempt.done:
+                _exchange(attempt)
+        except OSError as error:
+            attempt.failed(error)
+        lookup.take(attempt)
+    return _ended(lookup)
+
+
+async def answer_of_async(lookup: Lookup) -> Answer:
+    """As answer_of(), for asyncio."""
+    while (attempt := lookup.next_attempt()) is not None:
+        try:
+            if not attempt.done:
+                await _exchange_async(attempt)
+        except OSError as error:
+            attempt.failed(error)
+        lookup.take(attempt)
+    return _ended(lookup)
+
+
+def _ended(lookup: Lookup) -> Answer:
     answer = lookup.answer
     assert answer is not None, "next_attempt() returned None, so there is an answer"
     return answer
@@ -174,7 +182,7 @@ def _socket(attempt: Attempt) -> socket.socket:
 # at once when nobody listens there.
 
 
-def exchange(attempt: Attempt) -> None:
+def _exchange(attempt: Attempt) -> None:
     """Send what is asked and take what comes, until the attempt is done; raises OSError."""
     with _socket(attempt) as sock:
         sock.settimeout(attempt.seconds_left())
@@ -186,8 +194,8 @@ def exchange(attempt: Attempt) -> None:
             attempt.take(sock.recv(READ_OCTETS))
 
 
-async def exchange_async(attempt: Attempt) -> None:
-    """As exchange(), for asyncio."""
+async def _exchange_async(attempt: Attempt) -> None:
+    """As _exchange(), for asyncio."""
     import asyncio
 
     loop = asyncio.get_running_loop()

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, NamedTuple
 
 from senderid_fast.questions import Answer, Question
 from senderid_fast.resolver.servers import Server
-from senderid_fast.resolver.system import exchange, exchange_async
+from senderid_fast.resolver.system import answer_of, answer_of_async
 
 if TYPE_CHECKING:  # dnspython is imported with the first such question
     from senderid_fast.resolver.lookup import Lookup
@@ -40,33 +40,11 @@ class Aside(NamedTuple):
 
     def resolve(self) -> Answer:
         """The answer; errors are answers too."""
-        lookup, octets = self._lookup(), self.octets
-        while (attempt := lookup.next_attempt()) is not None:
-            if octets is not None:
-                attempt.adopt(octets)
-                octets = None
-            try:
-                if not attempt.done:
-                    exchange(attempt)
-            except OSError as error:
-                attempt.failed(error)
-            lookup.take(attempt)
-        return _answer_of(lookup)
+        return answer_of(self._lookup())
 
     async def resolve_async(self) -> Answer:
         """As resolve(), for asyncio."""
-        lookup, octets = self._lookup(), self.octets
-        while (attempt := lookup.next_attempt()) is not None:
-            if octets is not None:
-                attempt.adopt(octets)
-                octets = None
-            try:
-                if not attempt.done:
-                    await exchange_async(attempt)
-            except OSError as error:
-                attempt.failed(error)
-            lookup.take(attempt)
-        return _answer_of(lookup)
+        return await answer_of_async(self._lookup())
 
     def _lookup(self) -> Lookup:
         from senderid_fast.resolver.lookup import Lookup
@@ -81,10 +59,6 @@ class Aside(NamedTuple):
         )
         if self.tcp:
             lookup.over_tcp()
+        if self.octets is not None:
+            lookup.adopt(self.octets)
         return lookup
-
-
-def _answer_of(lookup: Lookup) -> Answer:
-    answer = lookup.answer
-    assert answer is not None, "next_attempt() returned None, so there is an answer"
-    return answer

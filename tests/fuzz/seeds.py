@@ -19,7 +19,7 @@ from fuzz.targets import TARGETS
 __all__ = ["seeds_of"]
 
 HERE = Path(__file__).resolve().parent
-SAME = {"batches": "checks"}  # targets that read what others read
+SAME = {"batches": "checks", "packets": "milter"}  # targets that read what others read
 
 
 def seeds_of(target: str) -> list[bytes]:

@@ -11,6 +11,7 @@ from fuzz.target_codec import codec
 from fuzz.target_headers import headers
 from fuzz.target_macros import macros
 from fuzz.target_milter import milter
+from fuzz.target_packets import packets
 from fuzz.target_policyd import policyd
 from fuzz.target_receiver import receiver
 from fuzz.target_tokenizer import tokenizer
@@ -27,6 +28,7 @@ TARGETS: dict[str, Callable[[bytes], None]] = {
     "codec": codec,
     "headers": headers,
     "policyd": policyd,
+    "packets": packets,
     "milter": milter,
     "receiver": receiver,
     "wire": wire,

@@ -15,8 +15,9 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from support.mailservers import Delivered, open_folder, wait_for
+from support.mailservers import Delivered, open_folder
 from support.milter import Application, receiver_with
+from support.miltermail import BOB, CLIENT, EVE, FORGED, RELAY, ZONE, message, ours
 from support.milterthread import milter_thread
 from support.postfix import Postfix
 from support.sendmail import Sendmail
@@ -27,29 +28,6 @@ from senderid_fast.questions import Answer, Question
 from senderid_fast.receiver.networks import Networks
 from senderid_fast.receiver.relays import TrustedRelays
 from senderid_fast.receiver.submitter import SubmitterPolicy
-
-CLIENT, RELAY = "127.0.0.7", "127.0.0.9"
-BOB, EVE = "bob@example.org", "eve@example.org"
-ZONE = {
-    "pass.example": [{"TXT": f"v=spf1 ip4:{CLIENT} ip4:192.0.2.1 -all"}],
-    "mail.pass.example": [{"TXT": f"v=spf1 ip4:{CLIENT} -all"}],
-    "fail.example": [{"TXT": "v=spf1 -all exp=why.fail.example"}],
-    "why.fail.example": [{"TXT": "100%% of %{d} says no"}],
-    "softfail.example": [{"TXT": "v=spf1 ~all"}],
-    "permerror.example": [{"TXT": "v=spf1 ip4:nonsense -all"}],
-    "temperror.example": ["TIMEOUT"],
-    "plain.example": [{"A": "198.51.100.1"}],
-}
-AUTHSERV_ID = "mx.example.org"
-FORGED = b"Authentication-Results: mx.example.org; spf=pass\n"
-
-
-def message(sender: bytes = b"user@pass.example", more: bytes = b"") -> bytes:
-    return (
-        more + b"Subject:  two spaces\nX-Folded: one\n\ttwo\nFrom: User <" + sender + b">\n"
-        b"To: bob@example.org\nMessage-Id: <1@pass.example>\n"
-        b"Date: Thu, 1 Jan 2026 00:00:00 +0000\n\nHello\n"
-    )
 
 
 class Slowly:
@@ -141,14 +119,6 @@ def site(
 @pytest.fixture
 def postfix(sites: dict[str, Any], application: Application) -> Site:
     return Site(started(sites, "postfix"), application)
-
-
-def ours(one: Delivered) -> list[tuple[str, str]]:
-    """The fields that stand above the mail server's own Received, without those of delivery."""
-    of_delivery = ("return-path", "x-original-to", "delivered-to")
-    fields = [each for each in one.fields if each[0].lower() not in of_delivery]
-    (first, *_) = [at for at, (name, _) in enumerate(fields) if name == "Received"]
-    return fields[:first]
 
 
 # Delivered ----------------------------------------------------------------------------------------
@@ -445,50 +415,3 @@ def test_version_6_addresses(postfix: Site) -> None:
     (one,) = postfix.delivered(1)
     assert 'client-ip="2001:db8::1"' in ours(one)[0][1]
     assert postfix.application.last.envelope.connection == "h.example"
-
-
-@pytest.mark.parametrize("kind", ["postfix", "sendmail"])
-def test_quarantine(kind: str) -> None:
-    """The message is kept in the queue, with its fields, and can be let go from there."""
-    application = Application(
-        receiver_with({"mailfrom": {"fail": "discard"}}, internal=Networks("")),
-        AsyncEngine(ZoneResolver(ZONE)),
-    )
-    with ExitStack() as stack:
-        port = stack.enter_context(milter_thread(application, discard="quarantine"))
-        server: Postfix | Sendmail
-        if kind == "postfix":
-            server = stack.enter_context(Postfix(milters=[f"inet:127.0.0.1:{port}"]))
-        else:
-            server = stack.enter_context(Sendmail(milters=[f"inet:{port}@127.0.0.1"]))
-        with Client(server.port, "mail.pass.example", source=CLIENT) as client:
-            assert client.send("user@fail.example", [BOB], message()).last.code == 250
-            assert client.send("user@pass.example", [BOB], message()).last.code == 250
-        wait_for(server.delivered, "the other message")
-        assert len(server.delivered()) == 1
-        if isinstance(server, Postfix):
-            (kept,) = server.queue()
-            assert kept["queue_name"] == "hold"
-    assert [done.action for done in application.messages] == ["quarantine", "accept"]
-
-
-@pytest.mark.parametrize("version", ["2", "3", "4", "6"])
-def test_older_versions_of_the_protocol(version: str, application: Application) -> None:
-    application = Application(
-        receiver_with({"mailfrom": {"fail": "reject"}}, internal=Networks("")),
-        AsyncEngine(ZoneResolver(ZONE)),
-    )
-    with ExitStack() as stack:
-        folder = stack.enter_context(open_folder("milter-"))
-        stack.enter_context(milter_thread(application, folder / "socket"))
-        server = stack.enter_context(
-            Postfix(milters=[f"unix:{folder / 'socket'}"], settings={"milter_protocol": version})
-        )
-        with Client(server.port, "mail.pass.example", source=CLIENT) as client:
-            assert client.send("user@fail.example", [BOB], message()).last.code == 550
-            text = message(more=FORGED)
-            assert client.send("user@pass.example", [BOB], text).last.code == 250
-        (one,) = server.wait_delivered(1)
-    assert [name for name, _ in ours(one)] == ["Received-SPF", "Authentication-Results"]
-    assert len(one.all("Authentication-Results")) == 1
-    assert application.faults == []

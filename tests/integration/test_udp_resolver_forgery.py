@@ -11,15 +11,10 @@ from typing import Any
 import dns.message
 import dns.rrset
 from support.faulty import answering, flooding
+from support.udp import QUESTION, numbered
 
-from senderid_fast.questions import Answer, Question, RRType, Status
+from senderid_fast.questions import Answer, Status
 from senderid_fast.resolver import UdpResolver
-
-QUESTION = Question("name.example", RRType.TXT)
-
-
-def numbered(count: int) -> list[Question]:
-    return [Question(f"n{number}.example", RRType.TXT) for number in range(count)]
 
 
 def test_flood_does_not_hold_the_wait(ask: Any) -> None:

@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-import re
-from collections.abc import Iterator
 from struct import pack
 
 from hypothesis import example, given
 from hypothesis import strategies as st
+from support import packets as plain
 
 from senderid_fast.milter.codec import Command, HeaderFields, MilterFault, Packets, read_header
 
@@ -21,47 +20,29 @@ STREAMS = st.lists(PACKETS | st.binary(max_size=6), max_size=8).map(b"".join)
 TEXTS = st.text("aZ:~! \t\r\n\x7f\x80\xff", max_size=8).map(lambda text: text.encode("latin-1"))
 
 
-def plainly(octets: bytes) -> Iterator[tuple[int, bytes] | None]:
-    """Packets; None: a length that cannot be."""
-    while len(octets) >= 4:
-        length = int.from_bytes(octets[:4], "big")
-        if not 0 < length <= MOST:
-            yield None
-            return
-        if len(octets) < 4 + length:
-            return
-        code, data = octets[4], octets[5 : 4 + length]
-        if code != Command.MACRO or data[:1] in (b"", b"M"):
-            yield code, data
-        octets = octets[4 + length :]
-
-
 @given(STREAMS, st.lists(st.integers(1, 30), max_size=20))
 @example(pack(">I", MOST + 1), [])
 @example(pack(">IB", 1, Command.MACRO) * 3 + pack(">IBB", 2, Command.MACRO, Command.RCPT), [4, 2])
 def test_packets(octets: bytes, pieces: list[int]) -> None:
-    found: list[tuple[int, bytes] | None] = []
-    packets, at = Packets(MOST, MACROS), 0
+    found: list[tuple[int, bytes]] = []
+    expected = plain.read_packets(octets, MOST, MACROS)
+    packets, at, problem = Packets(MOST, MACROS), 0, None
     for size in [*pieces, len(octets) + 1]:
         packets.feed(octets[at : at + size])
         at += size
         try:
             found += packets.whole()
-        except MilterFault:
-            found.append(None)
-            assert packets.held == 0
+        except MilterFault as fault:
+            problem = fault.problem
             break
-    assert found == list(plainly(octets))
-
-
-def line_of(name: bytes, value: bytes) -> bytes:
-    """The octets that a field makes in a header section; none if its name is none."""
-    if not re.fullmatch(rb"[!-9;-~]+", name):
-        return b""
-    return b"%b: %b\n" % (name, re.sub(rb"[\r\n]+(?![ \t\r\n])", b"\n ", value))
+    assert (found, packets.held) == (expected.packets, expected.held)
+    length = expected.impossible
+    words = f"a packet of {length} octets; from 1 to {MOST} are possible"
+    assert problem == (None if length is None else words)
 
 
 @given(TEXTS, TEXTS)
+@example(b"a", b"\r\n x")
 @example(b"a", b"\r\n\r\n x")
 @example(b"a", b"x\r")
 @example(b"a", b"x\r\nb")  # of the same length when it is mended
@@ -70,7 +51,7 @@ def test_a_field(name: bytes, value: bytes) -> None:
     header = HeaderFields(len(data) + 1, 1)
     assert header.add(data)
     assert header.fields == [read_header(data)] == [(name.decode("latin-1"), value)]
-    assert header.octets() == line_of(name, value)
+    assert header.octets() == plain.line_of(name, value)
     assert not header.add(b"a\0b\0")
 
 
@@ -91,16 +72,14 @@ def test_fields_are_taken_as_long_as_there_is_room(
             octets += pack(">IB", 1, Command.ABORT)
             left.append((int(Command.ABORT), b""))
         octets += pack(">IB", 1 + len(data), Command.HEADER) + data
-        name, ended, rest = data.partition(b"\0")
-        if not ended or rest.find(b"\0") != len(rest) - 1:  # not two texts
-            left.append((int(Command.HEADER), data))
-        elif full or len(data) >= room or len(taken) >= most:
-            full = True
+        field = plain.read_field(data)
+        full = full or (field is not None and (len(data) >= room or len(taken) >= most))
+        if field is None or full:
             left.append((int(Command.HEADER), data))
         else:
             room -= len(data) + 1
-            taken.append((name.decode("latin-1"), rest[:-1]))
-            lines.append(line_of(name, rest[:-1]))
+            taken.append(field)
+            lines.append(plain.line_of(*data.split(b"\0")[:2]))
     packets, header = Packets(), HeaderFields(allowed, most)
     packets.collect(header)
     packets.feed(octets)

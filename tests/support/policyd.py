@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import re
 import socket
 import threading
 from collections.abc import Iterable, Mapping
@@ -23,6 +24,9 @@ from senderid_fast.reception import Envelope, Outcome, Receiver
 from senderid_fast.service.words import Application
 
 __all__ = [
+    "INSTANCE",
+    "MX",
+    "REJECT",
     "ZONE",
     "Asked",
     "Line",
@@ -33,8 +37,11 @@ __all__ = [
     "Wire",
     "answered",
     "answers",
+    "ask",
+    "one",
     "recorded",
     "request",
+    "result_of",
 ]
 
 ZONE: dict[str, list[Any]] = {
@@ -47,6 +54,8 @@ ZONE: dict[str, list[Any]] = {
     "mail.example.org": [{"TXT": "v=spf1 ip4:203.0.113.0/24 -all"}],
 }
 MX = "mx.example.net"
+REJECT = {"mailfrom": {"fail": "reject", "permerror": "reject", "temperror": "defer"}}
+INSTANCE = "2bd1.6565a1e3.%d.0"
 
 
 class Asked:
@@ -304,3 +313,21 @@ async def answers(application: Recorded, *requests: Mapping[str, str | bytes]) -
     async with Service(application) as service:
         talk = await service.connect()
         return [await talk.ask(**each) for each in requests]
+
+
+def ask(application: Recorded, *requests: Mapping[str, str | bytes]) -> list[str]:
+    """The answers to requests of one connection."""
+    return asyncio.run(answers(application, *requests))
+
+
+def one(zone: Mapping[str, Any] | None = None, *, settings: Any = None, **attributes: Any) -> str:
+    """The answer to one request."""
+    application = recorded(zone, **settings or {}) if zone else recorded(**settings or {})
+    return ask(application, attributes)[0]
+
+
+def result_of(answer: str) -> str:
+    """The result in the field that an answer prepends."""
+    found = re.fullmatch(r"PREPEND Received-SPF: (\w+) \(.*", answer)
+    assert found is not None, answer
+    return found[1]

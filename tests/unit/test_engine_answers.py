@@ -14,11 +14,6 @@ TXT = sf.RRType.TXT
 Status = sf.Status
 
 
-@pytest.fixture
-def clock(monkeypatch: pytest.MonkeyPatch) -> Clock:
-    return Clock(monkeypatch)
-
-
 def one_answer(answer: sf.Answer, **settings: Any) -> tuple[sf.Engine, Scripted]:
     resolver = Scripted(lambda question, _: answer)
     return sf.Engine(resolver, **settings), resolver

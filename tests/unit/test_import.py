@@ -81,6 +81,14 @@ def importing_once(module: str) -> tuple[list[tuple[str, str]], list[str], list[
     return _seen[module]  # type: ignore[no-any-return]
 
 
+@pytest.mark.parametrize("module", ["senderid_fast.engine", "senderid_fast.async_engine"])
+def test_batches_are_loaded_with_the_first_of_them(module: str) -> None:
+    _, loaded, _, _ = importing_once(module)
+    core = {name.rpartition(".")[2] for name in loaded if name.startswith("senderid_fast._core.")}
+    assert "checks" in core
+    assert core & {"answering", "arrow", "columns", "outcomes", "supplying", "waiting"} == set()
+
+
 def test_the_public_names_are_there_and_documented() -> None:
     assert sf.__all__ == sorted(sf.__all__)
     for name in sf.__all__:

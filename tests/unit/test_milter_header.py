@@ -54,6 +54,13 @@ def test_a_value_cannot_hold_another_field(line_end: bytes) -> None:
     assert octets == b"X: a\n From: evil@example.com\nFrom: a@b.c\n"
 
 
+@pytest.mark.parametrize("line_ends", [b"\n\n ", b"\r\n\r\n\t", b"\n\r ", b"\r\r\n\n\n "])
+def test_an_empty_line_in_a_value_does_not_end_the_header_section(line_ends: bytes) -> None:
+    fields, octets = told((b"X", b"a" + line_ends + b"b"), (b"From", b"a@b.c"))
+    assert fields == [("X", b"a" + line_ends + b"b"), ("From", b"a@b.c")]
+    assert octets == b"X: a\n%bb\nFrom: a@b.c\n" % line_ends[-1:]
+
+
 @pytest.mark.parametrize("name", [b"", b"a b", b"a:b", b"\xe9", b"a\n", b"\x7f"])
 def test_a_name_that_is_none_does_not_end_the_header_section(name: bytes) -> None:
     fields, octets = told((name, b"x"), (b"From", b"a@b.c"))
