@@ -109,17 +109,19 @@ cdef int put_value(Line *line, value, Py_ssize_t most, bint as_json) except -1:
     cdef const uint8_t *octets
     cdef Py_ssize_t length, left
     cdef bint is_cut
-    if isinstance(value, (int, float)):
-        return put_number(line, str(value))
-    if isinstance(value, bytes):
+    if isinstance(value, str):
+        length = PyUnicode_GET_LENGTH(value)
+        if PyUnicode_IS_ASCII(value):
+            octets = <const uint8_t *>PyUnicode_DATA(value)
+        else:
+            # A character has an octet at least: one more than most, so that it is seen to be cut.
+            octets, length = encoded, encode(value, min(length, most + 1), encoded)
+    elif isinstance(value, bytes):
         octets, length = <const uint8_t *>PyBytes_AS_STRING(value), PyBytes_GET_SIZE(value)
-    elif not isinstance(value, str):
-        raise TypeError(f"a value of a line must be str, bytes, int, float or None, is {type(value).__name__}")
-    elif PyUnicode_IS_ASCII(value):
-        octets, length = <const uint8_t *>PyUnicode_DATA(value), PyUnicode_GET_LENGTH(value)
+    elif isinstance(value, (int, float)):
+        return put_number(line, str(value))
     else:
-        # A character has an octet at least: one more than most, so that it is seen to be cut.
-        octets, length = encoded, encode(value, min(PyUnicode_GET_LENGTH(value), most + 1), encoded)
+        raise TypeError(f"a value of a line must be str, bytes, int, float or None, is {type(value).__name__}")
     is_cut = length > most
     left = most - 3 if is_cut else length
     reserve(line, 6 * left + 5)  # all escaped, the quotes, "..."

@@ -111,7 +111,7 @@ CHECKS = Family(
     "counter",
     "Checks of an identity, by their result.",
     identity=IDENTITIES,
-    result=tuple(str(result) for result in Result),
+    result=tuple(Result),
 )
 MESSAGES = Family(
     "messages_total",
