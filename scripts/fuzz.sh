@@ -1,7 +1,7 @@
 #!/usr/bin/env bash
 # Fuzz the compiled core: libFuzzer with the address and undefined-behaviour sanitizers.
 #
-#   FUZZ_SECONDS=600 FUZZ_TARGETS="tokenizer macros checks batches answers codec headers milter policyd packets receiver wire" scripts/fuzz.sh
+#   FUZZ_SECONDS=600 FUZZ_TARGETS="tokenizer macros checks batches answers codec headers loglines milter policyd packets receiver wire" scripts/fuzz.sh
 #
 # Works in a copy of the tree below .cache/fuzz, so that no sanitized module is ever beside the
 # sources. The C code is compiled by clang with coverage counters; atheris brings libFuzzer and a
@@ -19,7 +19,7 @@ checkout=$PWD
 work=$checkout/.cache/fuzz
 tree=$work/tree
 seconds=${FUZZ_SECONDS:-600}
-read -r -a targets <<<"${FUZZ_TARGETS:-tokenizer macros checks batches answers codec headers milter policyd packets receiver wire}"
+read -r -a targets <<<"${FUZZ_TARGETS:-tokenizer macros checks batches answers codec headers loglines milter policyd packets receiver wire}"
 
 install() { # package...
     if [ "$(id -u)" != 0 ] || ! command -v apt-get >/dev/null; then

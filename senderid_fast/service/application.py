@@ -10,19 +10,23 @@ from typing import TYPE_CHECKING
 from senderid_fast.results import Result
 from senderid_fast.service import families
 from senderid_fast.service.counters import Board, Slot
-from senderid_fast.service.logs import LOOKED_AT, cut
 
 if TYPE_CHECKING:
+    from senderid_fast._core.verdict import Verdict
     from senderid_fast.async_engine import AsyncEngine
-    from senderid_fast.messages import MessageVerdict
     from senderid_fast.reception.envelope import Envelope
     from senderid_fast.reception.outcome import Outcome
     from senderid_fast.reception.receiver import Receiver
-    from senderid_fast.service.logs import Log, Value
+    from senderid_fast.service.logs import Log
 
 __all__ = ["Books", "ServiceApplication"]
 
 _UNREMARKABLE = (Result.PASS, Result.NONE, Result.NEUTRAL)
+# What is counted for each message is added by its place at once.
+_CHECKS = families.CHECKS.places
+_MESSAGES = families.MESSAGES.places
+_SECONDS = families.SECONDS.places
+_BOUNDS = families.SECONDS.bounds
 
 
 class Books:
@@ -96,41 +100,54 @@ class ServiceApplication:
         """Count the message, and write its line."""
         books = self._books
         slot = books.slot
-        of_service = (service,)
-        slot.add(families.MESSAGES, (service, action))
-        slot.observe(families.SECONDS, outcome.seconds, of_service)
-        if outcome.skipped is not None:
-            slot.add(families.SKIPPED, of_service)
-        if outcome.trouble is not None:
-            slot.add(families.TROUBLE, of_service)
-        fields: dict[str, Value] = {
-            "service": service,
-            "queue_id": envelope.queue_id[:LOOKED_AT] or None,
-            "client": envelope.ip,
-            "connection": envelope.connection[:LOOKED_AT] or None,
-            "helo": None if envelope.helo is None else envelope.helo[:LOOKED_AT],
-            "mail_from": envelope.mail_from[:LOOKED_AT],
-        }
-        if outcome.verdicts is not None:
-            _count_verdicts(slot, outcome.verdicts, fields)
+        numbers = slot.numbers
+        skipped, trouble, seconds = outcome.skipped, outcome.trouble, outcome.seconds
+        numbers.add(_MESSAGES[service, action])
+        numbers.observe(_SECONDS[(service,)], _BOUNDS, seconds)
+        if skipped is not None:
+            slot.add(families.SKIPPED, (service,))
+        if trouble is not None:
+            slot.add(families.TROUBLE, (service,))
+        helo = mail_from = pra = helo_result = mail_from_result = pra_result = found = None
+        if (verdicts := outcome.verdicts) is not None:
+            helo, mail_from, pra = verdicts.helo, verdicts.mail_from, verdicts.pra
+        if helo is not None:
+            helo_result = helo.result
+            numbers.add(_CHECKS["helo", helo_result])
+        if mail_from is not None:
+            mail_from_result = mail_from.result
+            numbers.add(_CHECKS["mailfrom", mail_from_result])
+        if pra is not None:
+            pra_result, found = pra.result, pra.pra
+            numbers.add(_CHECKS["pra", pra_result])
         if not books.messages:
             return
-        decision = outcome.decision
-        fields["action"] = action
-        if decision.action != action:
-            fields["decided"] = str(decision.action)
-        fields["reason"] = decision.reason[:LOOKED_AT]
-        if outcome.verdicts is not None:
-            fields["detail"] = _detail(outcome.verdicts)
-        fields["skipped"] = outcome.skipped
-        fields["trouble"] = cut(outcome.trouble)
-        client = outcome.client
-        if client is not None and client.ip != envelope.ip:
-            fields["behind"] = cut(client.ip or "unknown")
-        if envelope.authenticated:
-            fields["authenticated"] = "yes"
-        fields["seconds"] = round(outcome.seconds, 4)
-        books.log.line("info" if outcome.trouble is None else "warning", fields)
+        decision, client, ip = outcome.decision, outcome.client, envelope.ip
+        behind = None if client is None or client.ip == ip else client.ip or "unknown"
+        books.log.line(
+            "info" if trouble is None else "warning",
+            {
+                "service": service,
+                "queue_id": envelope.queue_id or None,
+                "client": ip,
+                "connection": envelope.connection or None,
+                "helo": envelope.helo,
+                "mail_from": envelope.mail_from,
+                "helo_result": helo_result,
+                "mail_from_result": mail_from_result,
+                "pra": None if found is None else found.mailbox,
+                "pra_result": pra_result,
+                "action": action,
+                "decided": None if decision.action == action else decision.action,
+                "reason": decision.reason,
+                "detail": _detail(mail_from, pra, helo),
+                "skipped": skipped,
+                "trouble": trouble,
+                "behind": behind,
+                "authenticated": "yes" if envelope.authenticated else None,
+                "seconds": round(seconds, 4),
+            },
+        )
 
     def fault(self, service: str, words: str) -> None:
         """Count it, and write a line if there are not too many."""
@@ -138,25 +155,9 @@ class ServiceApplication:
         self._books.log.limited("warning", f"fault {service}", words, service=service)
 
 
-def _detail(verdicts: MessageVerdict) -> str | None:
+def _detail(*verdicts: Verdict | None) -> str | None:
     """Why the first of the results is as it is that an administrator may be asked about."""
-    for verdict in (verdicts.mail_from, verdicts.pra, verdicts.helo):
+    for verdict in verdicts:
         if verdict is not None and verdict.result not in _UNREMARKABLE:
-            return verdict.detail[:LOOKED_AT]
+            return verdict.detail
     return None
-
-
-def _count_verdicts(slot: Slot, verdicts: MessageVerdict, fields: dict[str, Value]) -> None:
-    """Count the checks, and note their results for the log line."""
-    helo, mail_from, pra = verdicts.helo, verdicts.mail_from, verdicts.pra
-    if helo is not None:
-        fields["helo_result"] = result = str(helo.result)
-        slot.add(families.CHECKS, ("helo", result))
-    if mail_from is not None:
-        fields["mail_from_result"] = result = str(mail_from.result)
-        slot.add(families.CHECKS, ("mailfrom", result))
-    if pra is not None:
-        found = pra.pra
-        fields["pra"] = None if found is None else found.mailbox[:LOOKED_AT]
-        fields["pra_result"] = result = str(pra.result)
-        slot.add(families.CHECKS, ("pra", result))

@@ -15,10 +15,10 @@ was ever started.
 from __future__ import annotations
 
 import mmap
-from bisect import bisect_left
 from collections.abc import Sequence
 from time import monotonic
 
+from senderid_fast._core.counting import Numbers
 from senderid_fast.service.families import FAMILIES, Family, Histogram
 
 __all__ = ["Board", "Slot", "State"]
@@ -50,39 +50,36 @@ WIDTH = _lay_out()
 
 
 class Slot:
-    """The numbers of one process; it alone writes to them."""
+    """The numbers of one process; it alone writes to them.
 
-    __slots__ = ("_numbers", "index")
+    numbers  the same by their places: what is counted for each message goes there at once
+    """
 
-    def __init__(self, numbers: memoryview[float], index: int) -> None:
-        self._numbers = numbers
+    __slots__ = ("index", "numbers")
+
+    def __init__(self, numbers: Numbers, index: int) -> None:
+        self.numbers = numbers
         self.index = index
 
     def add(self, family: Family, labels: tuple[str, ...] = (), amount: float = 1) -> None:
         """Add to a counter."""
-        self._numbers[family.place(labels)] += amount
+        self.numbers.add(family.places[labels], amount)
 
     def set(self, family: Family, value: float, labels: tuple[str, ...] = ()) -> None:
         """Set a gauge."""
-        self._numbers[family.place(labels)] = value
+        self.numbers.set(family.places[labels], value)
 
     def get(self, family: Family, labels: tuple[str, ...] = ()) -> float:
         """A counter or a gauge."""
-        value: float = self._numbers[family.place(labels)]
-        return value
+        return self.numbers.get(family.places[labels])
 
     def observe(self, family: Histogram, value: float, labels: tuple[str, ...] = ()) -> None:
         """Add a value to a histogram: to its bucket, then to the sum."""
-        begin, bounds = family.place(labels), family.bounds
-        # Most of what is measured took no time to speak of.
-        self._numbers[begin if value <= bounds[0] else begin + bisect_left(bounds, value)] += 1
-        if value:
-            self._numbers[begin + len(bounds) + 1] += value
+        self.numbers.observe(family.places[labels], family.bounds, value)
 
     def values(self, family: Family) -> list[float]:
         """All numbers of a family, as they stand."""
-        begin = family.begin
-        return list(self._numbers[begin : begin + family.size])
+        return self.numbers.row(family.begin, family.size)
 
     # ---- the process itself -----------------------------------------------------------------
 
@@ -90,50 +87,51 @@ class Slot:
         """A process takes the slot: its gauges begin anew, its counters go on."""
         for family in FAMILIES:
             if family.kind == "gauge":
-                begin = family.begin
-                for place in range(begin, begin + family.size):
-                    self._numbers[place] = 0.0
-        self._numbers[PROCESS] = process
-        self._numbers[GENERATION] = generation
-        self._numbers[BEGAN] = self._numbers[HEARTBEAT] = monotonic()
-        self._numbers[STATE] = State.STARTING if process else State.NONE
+                for place in range(family.begin, family.begin + family.size):
+                    self.numbers.set(place, 0)
+        now = monotonic()
+        self.numbers.set(PROCESS, process)
+        self.numbers.set(GENERATION, generation)
+        self.numbers.set(HEARTBEAT, now)
+        self.numbers.set(BEGAN, now)
+        self.numbers.set(STATE, State.STARTING if process else State.NONE)
 
     def beat(self) -> None:
         """The process is alive."""
-        self._numbers[HEARTBEAT] = monotonic()
+        self.numbers.set(HEARTBEAT, monotonic())
 
     @property
     def process(self) -> int:
         """Its number; 0: none."""
-        return int(self._numbers[PROCESS])
+        return int(self.numbers.get(PROCESS))
 
     @property
     def state(self) -> int:
         """One of State."""
-        return int(self._numbers[STATE])
+        return int(self.numbers.get(STATE))
 
     @state.setter
     def state(self, state: int) -> None:
-        self._numbers[STATE] = state
+        self.numbers.set(STATE, state)
 
     @property
     def generation(self) -> int:
         """Of the settings that it uses: they are counted from 1, one more with each reload."""
-        return int(self._numbers[GENERATION])
+        return int(self.numbers.get(GENERATION))
 
     @generation.setter
     def generation(self, generation: int) -> None:
-        self._numbers[GENERATION] = generation
+        self.numbers.set(GENERATION, generation)
 
     @property
     def silence(self) -> float:
         """Seconds since the last beat."""
-        return monotonic() - float(self._numbers[HEARTBEAT])
+        return monotonic() - self.numbers.get(HEARTBEAT)
 
     @property
     def age(self) -> float:
         """Seconds since the process began."""
-        return monotonic() - float(self._numbers[BEGAN])
+        return monotonic() - self.numbers.get(BEGAN)
 
 
 class Board:
@@ -143,11 +141,11 @@ class Board:
     """
 
     def __init__(self, workers: int) -> None:
-        self._map = mmap.mmap(-1, (workers + 2) * WIDTH * 8)
-        numbers = memoryview(self._map).cast("d")
+        count = workers + 2
+        memory = mmap.mmap(-1, count * WIDTH * 8)
+        self._all = Numbers(memory, 0, count * WIDTH)
         self.slots: Sequence[Slot] = tuple(
-            Slot(numbers[index * WIDTH : (index + 1) * WIDTH], index)
-            for index in range(workers + 2)
+            Slot(Numbers(memory, index * WIDTH, WIDTH), index) for index in range(count)
         )
 
     @property
@@ -172,4 +170,4 @@ class Board:
 
     def sum(self, family: Family) -> float:
         """The same of a family without labels, as one number."""
-        return sum(slot.get(family) for slot in self.slots)
+        return self._all.column(family.begin, WIDTH)

@@ -18,6 +18,7 @@ __all__ = [
     "SERVICES",
     "Family",
     "Histogram",
+    "Places",
 ]
 
 SERVICES = ("milter", "policyd")
@@ -35,6 +36,8 @@ class Family:
     help    one sentence
     labels  each label with all its values; a value that is not among them counts as "other" where
             there is that, else as the last one
+
+    places  where a row begins, by the values of its labels
     """
 
     def __init__(self, name: str, kind: str, help: str, **labels: tuple[str, ...]) -> None:  # noqa: A002 - the word of the format
@@ -43,9 +46,8 @@ class Family:
         self.help = help
         self.labels = tuple(labels)
         self.rows: tuple[tuple[str, ...], ...] = tuple(product(*labels.values()))
-        self._values = tuple(labels.values())
         self.begin = 0
-        self._places: dict[tuple[str, ...], int] = {}
+        self.places = Places(tuple(labels.values()))
 
     @property
     def width(self) -> int:
@@ -60,19 +62,26 @@ class Family:
     def lay_out(self, begin: int) -> None:
         """Take the places from ``begin`` on, among the numbers of a process."""
         self.begin = begin
-        self._places = {row: begin + at * self.width for at, row in enumerate(self.rows)}
+        self.places.update((row, begin + at * self.width) for at, row in enumerate(self.rows))
 
-    def place(self, labels: tuple[str, ...]) -> int:
-        """Where the numbers of a row begin."""
-        found = self._places.get(labels)
-        return self._place_of_unknown(labels) if found is None else found
 
-    def _place_of_unknown(self, labels: tuple[str, ...]) -> int:
-        known = tuple(
-            value if value in values else values[-1]
-            for value, values in zip(labels, self._values, strict=True)
-        )
-        return self._places[known]
+class Places(dict[tuple[str, ...], int]):
+    """Where the numbers of each row begin, by the values of its labels.
+
+    values  those that each label has
+    """
+
+    def __init__(self, values: tuple[tuple[str, ...], ...]) -> None:
+        self._values = values
+
+    def __missing__(self, labels: tuple[str, ...]) -> int:
+        """Of labels with a value that is unknown."""
+        return self[
+            tuple(
+                value if value in values else values[-1]
+                for value, values in zip(labels, self._values, strict=True)
+            )
+        ]
 
 
 class Histogram(Family):
@@ -102,7 +111,7 @@ CHECKS = Family(
     "counter",
     "Checks of an identity, by their result.",
     identity=IDENTITIES,
-    result=tuple(str(result) for result in Result),
+    result=tuple(Result),
 )
 MESSAGES = Family(
     "messages_total",

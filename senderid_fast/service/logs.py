@@ -1,52 +1,35 @@
 """Log: one line for each message and each event, as key=value pairs or as JSON.
 
-What may live here: how a line is written, levels, and the limit of the rate of faults. Where lines
-go is in sinks.py; what is said about a message is in application.py.
-
-Values come from strangers. In either form a line is visible ASCII with spaces, each value is cut at
-VALUE_MOST octets, and the line at LINE_MOST.
+What may live here: levels, the time of a line, and the limit of the rate of faults. Lines are
+written by the core (src/loglines.pyx). Where they go is in sinks.py; what is said about a message
+is in application.py.
 """
 
 from __future__ import annotations
 
 import logging
-import re
 from collections.abc import Callable, Mapping
-from functools import lru_cache
-from itertools import starmap
-from json.encoder import encode_basestring_ascii as _string
 from pathlib import PurePath
 from time import gmtime, monotonic, strftime, time
-from typing import Any
 
+from senderid_fast._core.loglines import LINE_MOST, VALUE_MOST, write_line
 from senderid_fast.service.sinks import PRIORITIES, LineSink
 
 __all__ = [
     "LEVELS",
     "LINE_MOST",
-    "LOOKED_AT",
     "VALUE_MOST",
     "Bridge",
     "Log",
     "Value",
-    "cut",
     "place_of",
 ]
 
 LEVELS = tuple(PRIORITIES)
-VALUE_MOST = 256
-LOOKED_AT = VALUE_MOST + 1  # characters or octets: one more, so that it is seen to be cut
-SHORT = 32  # octets of a value in a line that would be too long
-KEPT = 2_048  # values that have been written
-LINE_MOST = 4_000  # a pipe takes 4,096 octets at once; <6> and the line end are ours
 BURST = 10  # faults of one kind that are logged at once
 REFILL = 6.0  # seconds after which another one is
 
 Value = str | bytes | int | float | None
-
-_BARE = re.compile(r"[!#-<>-\[\]-~]+").fullmatch  # without space, '"', "=" and "\"
-_IN_QUOTES = re.compile(r"[ !#-\[\]-~]*+").fullmatch
-_ESCAPED = re.compile(r"[^ !#-\[\]-~]")
 
 
 class Log:
@@ -74,28 +57,23 @@ class Log:
 
     def set_up(self, form: str, level: str) -> None:
         """Write in this form from now on, and what is of this level or above."""
-        self._write = _json_line if form == "json" else _plain_line
+        self._as_json = form == "json"
         self._most = PRIORITIES[level]
 
     def line(self, level: str, fields: Mapping[str, Value]) -> None:
-        """Write a line with these fields; those that are None are left out.
-
-        What is written is kept for a while, so values of strangers are to be cut() before.
-        """
+        """Write a line with these fields; those that are None are left out."""
         if PRIORITIES[level] > self._most:
             return
         try:
-            head: dict[str, Value] = {} if self._sink.has_time else {"time": self._time()}
-            head["level"] = level
-            head.update(fields)
-            if not self._sink.write(level, self._write(head)):
+            when = None if self._sink.has_time else self._time()
+            if not self._sink.write(level, write_line(when, level, fields, self._as_json)):
                 self.lost()
         except Exception:  # noqa: BLE001 - a log line is no reason for a message to fail
             self.lost()
 
     def event(self, level: str, words: str, **fields: Value) -> None:
         """Write what happened to the service itself."""
-        self.line(level, {"event": cut(words), **{key: cut(fields[key]) for key in fields}})
+        self.line(level, {"event": words, **fields})
 
     def limited(self, level: str, kind: str, words: str, **fields: Value) -> None:
         """As event(), for what strangers can cause: at most BURST lines of a kind at once, then one
@@ -179,84 +157,3 @@ class _Rate:
         self._tokens -= 1
         left_out, self._left_out = self._left_out, 0
         return left_out
-
-
-def cut(value: Any) -> Any:
-    """The value, or as much of it as is looked at."""
-    return value[:LOOKED_AT] if isinstance(value, (str, bytes)) else value
-
-
-# ---- lines ------------------------------------------------------------------------------------
-
-
-def _plain_line(fields: Mapping[str, Value]) -> bytes:
-    text = " ".join(filter(None, starmap(_plain, fields.items())))
-    if len(text) > LINE_MOST:
-        text = " ".join(
-            [f"{key}={_quoted(value, SHORT)}" for key, value in fields.items() if value is not None]
-        )[:LINE_MOST]
-    return text.encode("ascii")
-
-
-def _json_line(fields: Mapping[str, Value]) -> bytes:
-    text = ",".join(filter(None, starmap(_json, fields.items())))
-    if len(text) > LINE_MOST - 2:
-        text = ",".join(
-            [
-                f'"{key}":{_dumped(value, SHORT)}'
-                for key, value in fields.items()
-                if value is not None
-            ]
-        )
-    return f"{{{text}}}".encode("ascii")
-
-
-def _quoted(value: str | bytes | float, most: int) -> str:
-    r"""The value in quotes where it needs them; in there " and \ have a \ before them, and any
-    other octet that is not visible ASCII is \xNN."""
-    if isinstance(value, (int, float)):
-        return str(value)
-    if len(value) <= most and value.isascii():
-        text = value if isinstance(value, str) else value.decode("ascii")
-    else:
-        text = _octets(value, most).decode("latin-1")
-    if _BARE(text):
-        return text
-    return f'"{text if _IN_QUOTES(text) else _ESCAPED.sub(_escape, text)}"'
-
-
-def _dumped(value: str | bytes | float, most: int) -> str:
-    if isinstance(value, (int, float)):
-        return str(value)
-    if type(value) is str and len(value) <= most and value.isascii():
-        text = value
-    else:
-        text = _octets(value, most).decode("utf-8", "backslashreplace")
-    # DEL is the one control character that JSON leaves as it is.
-    return _string(text).replace("\x7f", r"\u007f")
-
-
-# Most values come again and again: results, actions, reasons, names of hosts.
-@lru_cache(KEPT)
-def _plain(key: str, value: Value) -> str:
-    return "" if value is None else f"{key}={_quoted(value, VALUE_MOST)}"
-
-
-@lru_cache(KEPT)
-def _json(key: str, value: Value) -> str:
-    return "" if value is None else f'"{key}":{_dumped(value, VALUE_MOST)}'
-
-
-def _escape(found: re.Match[str]) -> str:
-    character = found[0]
-    return f"\\{character}" if character in '"\\' else f"\\x{ord(character):02x}"
-
-
-def _octets(value: str | bytes, most: int) -> bytes:
-    if isinstance(value, str):
-        text = value[: most + 1]  # a character has an octet at least
-        try:
-            value = text.encode("utf-8", "surrogateescape")
-        except UnicodeEncodeError:  # half a surrogate pair, which no octets stand for
-            value = text.encode("utf-8", "surrogatepass")
-    return value if len(value) <= most else value[: most - 3] + b"..."

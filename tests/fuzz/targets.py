@@ -9,6 +9,7 @@ from fuzz.target_batches import batches
 from fuzz.target_checks import checks
 from fuzz.target_codec import codec
 from fuzz.target_headers import headers
+from fuzz.target_loglines import loglines
 from fuzz.target_macros import macros
 from fuzz.target_milter import milter
 from fuzz.target_packets import packets
@@ -27,6 +28,7 @@ TARGETS: dict[str, Callable[[bytes], None]] = {
     "answers": answers,
     "codec": codec,
     "headers": headers,
+    "loglines": loglines,
     "policyd": policyd,
     "packets": packets,
     "milter": milter,

@@ -62,7 +62,7 @@ ALLOWED: dict[str, set[str]] = {
     "milter": WORDS | {"_core", "receiver", "reception"},
     "policyd": WORDS | {"lazily", "receiver", "reception"},
     # What runs protocol servers knows none of them.
-    "service": WORDS | {"async_engine", "config", "receiver"},
+    "service": WORDS | {"_core", "async_engine", "config", "receiver"},
     "cli": {"*"},
     "__main__": {"cli"},
     "__init__": {"*"},
