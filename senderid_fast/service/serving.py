@@ -40,6 +40,7 @@ PRELOADED = (
     "encodings.ascii",
     "encodings.idna",
     "encodings.latin_1",
+    "encodings.punycode",
     "senderid_fast.async_engine",
     "senderid_fast.cache.lmdb",
     "senderid_fast.cache.tier",
