@@ -222,9 +222,14 @@ def _give(address: ListenAddress, own: Path, access: Access) -> None:
     try:
         os.chown(own, -1 if user is None else user, -1 if group is None else group)
     except PermissionError:
+        whom = [
+            f"{what} {number}"
+            for what, number in (("user", user), ("group", group))
+            if number is not None
+        ]
         raise ServiceError(
             str(address),
-            f"the socket cannot be given to user {user}, group {group}: start as root, or make the "
+            f"the socket cannot be given to {', '.join(whom)}: start as root, or make the "
             "service's user a member of the group",
         ) from None
 

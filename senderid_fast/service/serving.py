@@ -7,14 +7,14 @@ from __future__ import annotations
 
 import gc
 import os
-from collections.abc import Callable, Sequence
-from contextlib import suppress
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager, suppress
 from importlib import import_module
 from time import time
 from typing import TYPE_CHECKING
 
 from senderid_fast.config.addresses import ListenAddress, listen_addresses
-from senderid_fast.errors import SenderIDError
+from senderid_fast.errors import SenderIDError, ServiceError
 from senderid_fast.service import families
 from senderid_fast.service.activation import Activation
 from senderid_fast.service.counters import Board
@@ -31,7 +31,7 @@ if TYPE_CHECKING:
     from senderid_fast.config.config import Config
     from senderid_fast.service.words import Current, ProtocolServer
 
-__all__ = ["check", "serve"]
+__all__ = ["rehearse", "serve"]
 
 # What workers import when they first need it. Imported before the fork its memory is shared; before
 # root is given up it can be read wherever it lies.
@@ -55,7 +55,19 @@ PRELOADED = (
 RESERVED = 256
 
 
-def check(config: Config) -> None:
+def rehearse(service: str, config: Config) -> None:
+    """Do what a service does when it starts, but for its sockets: find the accounts, become who it
+    would be, open log and cache. There is no way back, and nothing is left that belongs to root.
+    Raises a SenderIDError."""
+    account = account_of(config.process.user, config.process.group)
+    _access(config, account)
+    _preload(config)
+    drop(account)
+    open_sink(config.log.to, f"senderid-fast-{service}").close()
+    _check(config)
+
+
+def _check(config: Config) -> None:
     """Make what a worker makes, as far as it can be without serving. Raises a SenderIDError."""
     config.receiver()
     cache = config.settings().cache
@@ -88,8 +100,10 @@ def serve(
         access = _access(config, account)
         addresses = _addresses(service, config, listen_at, activation)
         if config.metrics.listen is not None:
-            pages = listen([config.metrics.listen], access, activation)
-        listeners = listen(addresses, access, activation)
+            with _of_key("metrics.listen"):
+                pages = listen([config.metrics.listen], access, activation)
+        with _of_key("--listen" if listen_at else f"{service}.listen"):
+            listeners = listen(addresses, access, activation)
         unused = activation.names
         activation.close()
         connections = _descriptors(config.process.max_connections)
@@ -101,6 +115,15 @@ def serve(
     finally:
         close_all([*listeners, *pages])
         notifier.close()
+
+
+@contextmanager
+def _of_key(key: str) -> Iterator[None]:
+    """What is wrong with an address is told of the key that it is from."""
+    try:
+        yield
+    except ServiceError as error:
+        raise ServiceError(f"{key}: {error.what}", error.problem) from None
 
 
 def _preload(config: Config) -> None:
@@ -179,7 +202,7 @@ class _Service:
 
     def run(self, notifier: Notifier) -> int:
         """Run it; the exit status."""
-        check(self._config)
+        _check(self._config)
         board, log = self._board, self._log
         log.lost = lambda: board.supervisor.add(families.LOST)
         log.event(
@@ -240,7 +263,7 @@ class _Service:
         try:
             fresh = self._load()
             config = fresh.kept(self._config)
-            check(config)
+            _check(config)
         except SenderIDError as error:
             return str(error)
         except Exception as error:  # noqa: BLE001 - whatever it is, the old settings are good
