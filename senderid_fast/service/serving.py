@@ -53,6 +53,7 @@ PRELOADED = (
 )
 # File descriptors beside those of connections: sockets of DNS, files of the cache, our own.
 RESERVED = 256
+STDERR = 2
 
 
 def rehearse(service: str, config: Config) -> None:
@@ -90,6 +91,7 @@ def serve(
 
     Raises a SenderIDError for what keeps it from starting.
     """
+    _standard_streams()
     config = load()
     activation = Activation.from_environment()
     notifier = Notifier()
@@ -124,6 +126,14 @@ def _of_key(key: str) -> Iterator[None]:
         yield
     except ServiceError as error:
         raise ServiceError(f"{key}: {error.what}", error.problem) from None
+
+
+def _standard_streams() -> None:
+    """Have file descriptors 0 to 2. If whoever started us closed them, what is opened next would be
+    standard error, and have the log written into it."""
+    while (number := os.open(os.devnull, os.O_RDWR)) <= STDERR:
+        pass
+    os.close(number)
 
 
 def _preload(config: Config) -> None:
@@ -214,6 +224,10 @@ class _Service:
             config=self._config.source or None,
             user=os.geteuid(),
         )
+        if board.supervisor.get(families.LOST):  # whoever looks for a log there finds none
+            words = f"senderid-fast: warning: log.to: {self._config.log.to} takes no lines\n"
+            with suppress(OSError):
+                os.write(STDERR, words.encode("ascii", "backslashreplace"))
         self._warn()
         roles = [
             Role(f"worker {slot.index}", slot, self._work_of(number))

@@ -126,3 +126,4 @@ def test_a_log_that_cannot_be_written_is_no_reason_to_stop(service: Service) -> 
         assert service.check()[0] == "one.example"
     assert service.metric("log_lines_lost_total") >= 10
     assert service.stop() == 0
+    assert service.log == "senderid-fast: warning: log.to: /dev/full takes no lines\n"
