@@ -315,4 +315,12 @@ class _Service:
             each.socket.close()
         slot = self._board.observer
         self._log.lost = lambda: slot.add(families.LOST)
-        Observer(self._board, self._config, self._pages, self._log, lifeline, self._started).run()
+        Observer(
+            self._board,
+            self._config,
+            self._pages,
+            self._listeners,
+            self._log,
+            lifeline,
+            self._started,
+        ).run()

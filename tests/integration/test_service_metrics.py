@@ -74,6 +74,12 @@ def test_health_and_readiness(service: Service) -> None:
     assert text.startswith("DNS: ")
     assert service.get("/else")[0] == 404
     assert service.get("/metrics", "POST")[0] == 405
+    service.path.rename(service.path.with_name("moved"))
+    status, text = service.get("/readyz")
+    assert status == 503
+    assert text.startswith(f"unix:{service.path}: the socket file is not there any more")
+    service.path.with_name("moved").rename(service.path)
+    assert service.get("/readyz") == (200, "ok\n")
     # It answers when no worker does.
     for number in set(service.workers()) - {observer(service)}:
         os.kill(number, signal.SIGSTOP)
