@@ -11,6 +11,7 @@ gives back, tells who is alone.
 
 from __future__ import annotations
 
+import errno
 import fcntl
 import os
 import threading
@@ -32,6 +33,7 @@ FORMAT = b"1"
 DATA, LOCK, USERS, CHECKED, DAMAGED = "data.mdb", "lock.mdb", "users", "checked", "damaged"
 OURS = {DATA, LOCK, USERS, CHECKED, DAMAGED}
 READERS = 1_024  # transactions at once, of all processes
+LOCK_OCTETS = READERS * 64  # LMDB lets its table grow by a few octets more
 PAGE = 4_096
 SECONDS_TO_OPEN = 30.0  # while another process looks the files over
 SECONDS_UNUSABLE = 60.0  # damaged files that others have open are left alone so long
@@ -143,8 +145,7 @@ class Files:
             if problem:
                 self._move_aside()
                 return None
-            with suppress(FileNotFoundError):  # what killed processes left in it
-                (self.folder / LOCK).unlink()
+            self._new_lock_file()
         try:
             found = self._open_map(alone)
         except damage():
@@ -157,6 +158,21 @@ class Files:
             found.env.close()
             return None
         return found
+
+    def _new_lock_file(self) -> None:
+        """Make LMDB's table of readers anew, without what killed processes left in it. LMDB writes
+        into it through memory, so a disk that is full then would end the process (SIGBUS); its room
+        is taken before. Raises OSError if there is none. Only while this process is alone."""
+        file = self.folder / LOCK
+        file.unlink(missing_ok=True)
+        handle = os.open(file, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
+        try:
+            os.posix_fallocate(handle, 0, LOCK_OCTETS)
+        except OSError as error:
+            if error.errno not in (errno.EINVAL, errno.EOPNOTSUPP):  # the file system has no such
+                raise
+        finally:
+            os.close(handle)
 
     def _is_gate(self, gate: int) -> bool:
         """Whether the gate still is the one in the folder: that may have been moved aside."""

@@ -71,7 +71,8 @@ def add_service(
     parser.add_argument(
         "--check",
         action="store_true",
-        help="see whether the service could run with this configuration, and end",
+        help="see whether the service could run with this configuration, as the user that it would "
+        "become, and end",
     )
 
 
@@ -81,7 +82,7 @@ def _run(
     """Run a service until a signal ends it, or check its configuration; the exit status."""
     from senderid_fast.config import load
     from senderid_fast.config.addresses import listen_addresses
-    from senderid_fast.service.serving import check, serve
+    from senderid_fast.service.serving import rehearse, serve
 
     path = _path(arguments.config)
 
@@ -92,7 +93,7 @@ def _run(
         return serve(service, server, read, arguments.listen)
     config = read()
     listen = listen_addresses("--listen", arguments.listen) or getattr(config, service).listen
-    check(config)
+    rehearse(service, config)
     for words in config.cautions():
         warn(words)
     write(

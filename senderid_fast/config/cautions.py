@@ -48,6 +48,11 @@ def _sockets(config: Config) -> Iterator[str]:
                 f"{section}.listen: {address} may be reached from other networks, and asks nobody "
                 "for a password: use a unix socket, a loopback or private address, or a firewall"
             )
+    taken: dict[str, str] = {}
+    for section, address in listening:
+        before = taken.setdefault(str(address), section)
+        if before != section and address.kind != "systemd":
+            yield f"{section}.listen: {address} is {before}.listen, too: only one can have it"
     mode = config.process.socket_mode
     if mode & 0o002 and any(address.kind == "unix" for _, address in listening):
         yield (

@@ -305,7 +305,8 @@ class CacheSection:
             options |= {"max_octets": self.max_octets}
         else:
             options |= {"prefix": self.prefix, "timeout": self.timeout}
-        return open_cache(self.url, **options)
+        with _renamed({"path": "cache.url"}):
+            return open_cache(self.url, **options)
 
 
 @dataclass(frozen=True, slots=True)

@@ -30,7 +30,7 @@ from senderid_fast.reception.outcome import Outcome
 if TYPE_CHECKING:
     from senderid_fast.reception.receiver import Receiver
 
-__all__ = ["at_end", "refusal", "refused", "too_long", "trouble"]
+__all__ = ["at_end", "refusal", "too_long", "trouble"]
 
 # RFC 3463 3.4: "message too big for system"
 _TOO_LONG = Reply(552, "5.3.4", ("The header section of the message is too long",))
@@ -47,11 +47,6 @@ def refusal(action: Action, reply: Reply | None) -> bytes:
     if reply is not None:
         return reply_code(reply.wire())
     return REJECT if action is Action.REJECT else TEMPFAIL
-
-
-def refused(decision: Decision) -> Outcome:
-    """Of a message whose recipients were all refused before its header came."""
-    return Outcome(None, None, None, decision)
 
 
 def too_long(octets: int) -> Outcome:

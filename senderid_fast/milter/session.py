@@ -10,7 +10,7 @@ from __future__ import annotations
 from collections.abc import Callable, Coroutine
 from typing import TYPE_CHECKING, Any
 
-from senderid_fast.milter.answers import at_end, refusal, refused, too_long, trouble
+from senderid_fast.milter.answers import at_end, refusal, too_long, trouble
 from senderid_fast.milter.client import MACROS, Client
 from senderid_fast.milter.codec import (
     CONTINUE,
@@ -342,10 +342,12 @@ class Session:
         if message is None:
             return
         self._end_message()
-        if message.reception is not None:
-            message.reception.cancel()
-        if message.refused is not None and not message.recipients:
-            self._done(message, refused(message.refused), str(message.refused.action))
+        reception, refused = message.reception, message.refused
+        if reception is None:
+            return
+        reception.cancel()
+        if refused is not None and not message.recipients:
+            self._done(message, reception.without_header(refused), str(refused.action))
 
     # ---- the end -----------------------------------------------------------------------------
 

@@ -9,6 +9,7 @@ from __future__ import annotations
 import re
 from collections.abc import Collection, Iterable
 from functools import lru_cache
+from typing import AnyStr
 
 from senderid_fast.errors import InputError
 from senderid_fast.identities import a_labels
@@ -21,7 +22,9 @@ _PREFIXES = ("x-ms-exchange-organization-", "x-sid-")
 # White space, controls and what quotes or comments are made of: all that can stand within a name
 # and be dropped by a lax reader.
 _LAX = re.compile(r'[\x00-\x20\x7f"\\()]+')
-_COMMENT = re.compile(r"\((?:[^()\\]++|\\.)*+\)", re.DOTALL)
+# A comment in no other one, or what begins like one and comes to no end: what is in it is looked at
+# once, not once more from each "(" in there, which would take hours for a field of "(\(\(\(...".
+_COMMENT = re.compile(r"\((?:[^()\\]++|\\.)*+(\)?)", re.DOTALL)
 # The same of octets that are ASCII, where one pass does what _LAX and lower() do.
 _LAX_OCTETS = bytes(octet for octet in range(128) if _LAX.match(chr(octet)))
 _LOWER = bytes(range(256)).lower()
@@ -172,7 +175,7 @@ def _silent(body: bytes, names: frozenset[str]) -> bool:
         if name in text:
             return False
     if b"(" in body:
-        bare = _COMMENT_OCTETS.sub(b"", body).translate(_LOWER, _LAX_OCTETS).decode("ascii")
+        bare = without_comments(body).translate(_LOWER, _LAX_OCTETS).decode("ascii")
         return not any(name in bare for name in names)
     return True
 
@@ -189,8 +192,19 @@ def _mentions(body: str | bytes, names: frozenset[str]) -> bool:
     An encoded word (RFC 2047) can hold any name, and has no place where an identifier is.
     """
     text = _lax(body)
-    bare = _lax(_COMMENT.sub("", _text(body)))
+    bare = _lax(without_comments(_text(body)))
     return "=?" in text or any(name in text or name in bare for name in names)
+
+
+def without_comments(body: AnyStr) -> AnyStr:
+    """A body without its comments, but for those that have others within."""
+    if isinstance(body, str):
+        return _COMMENT.sub(_unless_whole, body)
+    return _COMMENT_OCTETS.sub(_unless_whole, body)
+
+
+def _unless_whole(found: re.Match[AnyStr]) -> AnyStr:
+    return found[0][:0] if found[1] else found[0]
 
 
 def _lax(body: str | bytes) -> str:

@@ -137,6 +137,19 @@ class Reception:
         finally:
             self.cancel()
 
+    def without_header(self, decision: Decision) -> Outcome:
+        """Of a message that ends before its header, as each recipient was refused by such a
+        decision: what its checks gave, for logs and counters."""
+        verdict = self._checks.verdict
+        return Outcome(
+            client=None,
+            skipped=None,
+            verdicts=MessageVerdict(self.envelope.ip, verdict("helo"), verdict("mailfrom"), None),
+            decision=decision,
+            trouble=self._checks.trouble,
+            seconds=self._checks.waited,
+        )
+
     def cancel(self) -> None:
         """The message ended otherwise: what is still being asked for it is given up."""
         self._checks.cancel()

@@ -57,16 +57,32 @@ class Listener:
     address: str
     made: tuple[int, int] | None = None
 
+    @property
+    def in_place(self) -> bool:
+        """Whether clients find the socket file that was made where they look for it; True where
+        none was, or the folder cannot be looked into."""
+        if self.made is None:
+            return True
+        try:
+            state = self._path.lstat()
+        except FileNotFoundError:
+            return False
+        except OSError:
+            return True
+        return (state.st_dev, state.st_ino) == self.made
+
     def close(self) -> None:
         """Stop listening; the socket file goes with it if it is still the one that was made."""
         if self.made is not None:
-            path = Path(self.address.removeprefix("unix:"))
             with suppress(OSError):
-                state = path.lstat()
-                if (state.st_dev, state.st_ino) == self.made:
-                    path.unlink()
+                if self.in_place:
+                    self._path.unlink()
             self.made = None
         self.socket.close()
+
+    @property
+    def _path(self) -> Path:
+        return Path(self.address.removeprefix("unix:"))
 
 
 def listen(
@@ -222,9 +238,14 @@ def _give(address: ListenAddress, own: Path, access: Access) -> None:
     try:
         os.chown(own, -1 if user is None else user, -1 if group is None else group)
     except PermissionError:
+        whom = [
+            f"{what} {number}"
+            for what, number in (("user", user), ("group", group))
+            if number is not None
+        ]
         raise ServiceError(
             str(address),
-            f"the socket cannot be given to user {user}, group {group}: start as root, or make the "
+            f"the socket cannot be given to {', '.join(whom)}: start as root, or make the "
             "service's user a member of the group",
         ) from None
 

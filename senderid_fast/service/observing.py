@@ -42,6 +42,7 @@ class Observer:
     board      the counters of all
     config     in force when it was forked
     listeners  for HTTP
+    served     where the workers listen; its sockets are not used
     lifeline   as a worker's
     started    when the service began: seconds since 1970
     """
@@ -51,6 +52,7 @@ class Observer:
         board: Board,
         config: Config,
         listeners: Sequence[Listener],
+        served: Sequence[Listener],
         log: Log,
         lifeline: int,
         started: float | None = None,
@@ -58,6 +60,7 @@ class Observer:
         self._board = board
         self._config = config
         self._listeners = listeners
+        self._served = served
         self._lifeline = lifeline
         self._log = log
         self._started = time() if started is None else started
@@ -126,6 +129,11 @@ class Observer:
             f"worker {slot.index} does not serve"
             for slot in self._board.workers
             if slot.state != State.SERVING
+        ]
+        problems += [
+            f"{each.address}: the socket file is not there any more: start the service again"
+            for each in self._served
+            if not each.in_place
         ]
         if query == "dns" and (words := await self._probe()):
             problems.append(words)

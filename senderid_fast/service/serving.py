@@ -7,14 +7,14 @@ from __future__ import annotations
 
 import gc
 import os
-from collections.abc import Callable, Sequence
-from contextlib import suppress
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager, suppress
 from importlib import import_module
 from time import time
 from typing import TYPE_CHECKING
 
 from senderid_fast.config.addresses import ListenAddress, listen_addresses
-from senderid_fast.errors import SenderIDError
+from senderid_fast.errors import SenderIDError, ServiceError
 from senderid_fast.service import families
 from senderid_fast.service.activation import Activation
 from senderid_fast.service.counters import Board
@@ -31,7 +31,7 @@ if TYPE_CHECKING:
     from senderid_fast.config.config import Config
     from senderid_fast.service.words import Current, ProtocolServer
 
-__all__ = ["check", "serve"]
+__all__ = ["rehearse", "serve"]
 
 # What workers import when they first need it. Imported before the fork its memory is shared; before
 # root is given up it can be read wherever it lies.
@@ -40,6 +40,7 @@ PRELOADED = (
     "encodings.ascii",
     "encodings.idna",
     "encodings.latin_1",
+    "encodings.punycode",
     "senderid_fast.async_engine",
     "senderid_fast.cache.lmdb",
     "senderid_fast.cache.tier",
@@ -52,9 +53,22 @@ PRELOADED = (
 )
 # File descriptors beside those of connections: sockets of DNS, files of the cache, our own.
 RESERVED = 256
+STDERR = 2
 
 
-def check(config: Config) -> None:
+def rehearse(service: str, config: Config) -> None:
+    """Do what a service does when it starts, but for its sockets: find the accounts, become who it
+    would be, open log and cache. There is no way back, and nothing is left that belongs to root.
+    Raises a SenderIDError."""
+    account = account_of(config.process.user, config.process.group)
+    _access(config, account)
+    _preload(config)
+    drop(account)
+    open_sink(config.log.to, f"senderid-fast-{service}").close()
+    _check(config)
+
+
+def _check(config: Config) -> None:
     """Make what a worker makes, as far as it can be without serving. Raises a SenderIDError."""
     config.receiver()
     cache = config.settings().cache
@@ -77,6 +91,7 @@ def serve(
 
     Raises a SenderIDError for what keeps it from starting.
     """
+    _standard_streams()
     config = load()
     activation = Activation.from_environment()
     notifier = Notifier()
@@ -87,8 +102,10 @@ def serve(
         access = _access(config, account)
         addresses = _addresses(service, config, listen_at, activation)
         if config.metrics.listen is not None:
-            pages = listen([config.metrics.listen], access, activation)
-        listeners = listen(addresses, access, activation)
+            with _of_key("metrics.listen"):
+                pages = listen([config.metrics.listen], access, activation)
+        with _of_key("--listen" if listen_at else f"{service}.listen"):
+            listeners = listen(addresses, access, activation)
         unused = activation.names
         activation.close()
         connections = _descriptors(config.process.max_connections)
@@ -100,6 +117,23 @@ def serve(
     finally:
         close_all([*listeners, *pages])
         notifier.close()
+
+
+@contextmanager
+def _of_key(key: str) -> Iterator[None]:
+    """What is wrong with an address is told of the key that it is from."""
+    try:
+        yield
+    except ServiceError as error:
+        raise ServiceError(f"{key}: {error.what}", error.problem) from None
+
+
+def _standard_streams() -> None:
+    """Have file descriptors 0 to 2. If whoever started us closed them, what is opened next would be
+    standard error, and have the log written into it."""
+    while (number := os.open(os.devnull, os.O_RDWR)) <= STDERR:
+        pass
+    os.close(number)
 
 
 def _preload(config: Config) -> None:
@@ -178,7 +212,7 @@ class _Service:
 
     def run(self, notifier: Notifier) -> int:
         """Run it; the exit status."""
-        check(self._config)
+        _check(self._config)
         board, log = self._board, self._log
         log.lost = lambda: board.supervisor.add(families.LOST)
         log.event(
@@ -190,6 +224,10 @@ class _Service:
             config=self._config.source or None,
             user=os.geteuid(),
         )
+        if board.supervisor.get(families.LOST):  # whoever looks for a log there finds none
+            words = f"senderid-fast: warning: log.to: {self._config.log.to} takes no lines\n"
+            with suppress(OSError):
+                os.write(STDERR, words.encode("ascii", "backslashreplace"))
         self._warn()
         roles = [
             Role(f"worker {slot.index}", slot, self._work_of(number))
@@ -239,7 +277,7 @@ class _Service:
         try:
             fresh = self._load()
             config = fresh.kept(self._config)
-            check(config)
+            _check(config)
         except SenderIDError as error:
             return str(error)
         except Exception as error:  # noqa: BLE001 - whatever it is, the old settings are good
@@ -277,4 +315,12 @@ class _Service:
             each.socket.close()
         slot = self._board.observer
         self._log.lost = lambda: slot.add(families.LOST)
-        Observer(self._board, self._config, self._pages, self._log, lifeline, self._started).run()
+        Observer(
+            self._board,
+            self._config,
+            self._pages,
+            self._listeners,
+            self._log,
+            lifeline,
+            self._started,
+        ).run()

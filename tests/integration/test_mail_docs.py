@@ -72,7 +72,7 @@ def test_the_policy_service_as_it_is_told() -> None:
     assert swaks_options is not None
     words = swaks_options[1].split()
     given = dict(zip(words[::2], words[1::2], strict=True))
-    shown = re.search(r"^<\*\* 550 .*$", POSTFIX, re.M)
+    shown = re.search(r"<\*\* 550 .* rejected: .*$", POSTFIX, re.M)
     assert shown is not None
     with Postfix(settings=policy_settings()) as postfix:
         folder = postfix.folder / "queue" / "senderid-fast"

@@ -74,6 +74,12 @@ def test_health_and_readiness(service: Service) -> None:
     assert text.startswith("DNS: ")
     assert service.get("/else")[0] == 404
     assert service.get("/metrics", "POST")[0] == 405
+    service.path.rename(service.path.with_name("moved"))
+    status, text = service.get("/readyz")
+    assert status == 503
+    assert text.startswith(f"unix:{service.path}: the socket file is not there any more")
+    service.path.with_name("moved").rename(service.path)
+    assert service.get("/readyz") == (200, "ok\n")
     # It answers when no worker does.
     for number in set(service.workers()) - {observer(service)}:
         os.kill(number, signal.SIGSTOP)
@@ -126,3 +132,4 @@ def test_a_log_that_cannot_be_written_is_no_reason_to_stop(service: Service) -> 
         assert service.check()[0] == "one.example"
     assert service.metric("log_lines_lost_total") >= 10
     assert service.stop() == 0
+    assert service.log == "senderid-fast: warning: log.to: /dev/full takes no lines\n"

@@ -14,6 +14,7 @@ import shutil
 import signal
 import socket
 import stat
+import subprocess
 import sys
 import tempfile
 from collections.abc import Iterator
@@ -22,6 +23,7 @@ from pathlib import Path
 import pytest
 from support.services import ECHO, Service, ask, eventually, running
 
+CHECK = [sys.executable, "-m", "senderid_fast", "milter", "--check", "--config"]
 AS_ROOT = pytest.mark.skipif(os.geteuid() != 0, reason="only root can become somebody else")
 
 
@@ -99,6 +101,7 @@ def test_what_cannot_be_listened_at(service: Service, listen: str, words: str) -
     service.start(f"unix:{service.path}", listen, ready=False)
     assert service.wait() == 2
     assert words in service.log
+    assert "--listen: " in service.log
     assert "Traceback" not in service.log
     assert not service.path.exists()  # what was opened before is taken away
 
@@ -110,6 +113,18 @@ def test_a_port_in_use(service: Service) -> None:
         service.start(f"inet:127.0.0.1:{taken.getsockname()[1]}", ready=False)
         assert service.wait() == 2
     assert "another process listens there" in service.log
+
+
+def test_nothing_becomes_standard_error_that_is_none(service: Service) -> None:
+    """The log would be written into it: a connection of a mail server, or the cache."""
+    service.start(command=["sh", "-c", 'exec "$@" 0<&- 1>&- 2>&-', "sh", *ECHO])
+    assert service.process is not None
+    for each in (service.process.pid, *service.workers()):
+        found = [Path(f"/proc/{each}/fd/{number}").readlink() for number in range(3)]
+        assert found == [Path("/dev/null")] * 3
+    assert service.check()[0] == "one.example"
+    assert service.stop() == 0
+    assert service.log == ""
 
 
 @pytest.mark.parametrize("scheme", ["inet:127.0.0.1:0", "inet6:[::1]:0", "inet:localhost:0"])
@@ -256,5 +271,40 @@ def test_a_cache_that_the_user_cannot_use_is_told_at_the_start(open_folder: Path
         )
         service.start(ready=False)
         assert service.wait() == 2
+        assert "cache.url: cannot read" in service.log
         assert "Permission denied" in service.log
         assert "Traceback" not in service.log
+
+
+@AS_ROOT
+def test_a_check_by_root_leaves_nothing_of_root(open_folder: Path) -> None:
+    """It would keep the service from starting."""
+    owned = open_folder / "nobody"
+    owned.mkdir()
+    os.chown(owned, pwd.getpwnam("nobody").pw_uid, -1)
+    more = f'[cache]\nurl = "lmdb:{owned}/cache"\n[log]\nto = "{owned}/log"'
+    for service in running(open_folder):
+        service.configure(process='user = "nobody"', more=more)
+        done = subprocess.run([*CHECK, service.config], check=True, capture_output=True, text=True)
+        assert done.stderr == ""
+        assert "can be used" in done.stdout
+        found = {each: each.owner() for each in owned.rglob("*")}
+        assert owned / "cache" / "data.mdb" in found
+        assert set(found.values()) == {"nobody"}
+        service.start()
+        assert service.stop() == 0
+
+
+@AS_ROOT
+@pytest.mark.parametrize(
+    ("process", "words"),
+    [
+        ('user = "no-such-user-x"', "process.user: there is no user"),
+        ('socket_group = "no-such-x"', "process.socket_group: there is no group"),
+    ],
+)
+def test_a_check_finds_the_accounts(service: Service, process: str, words: str) -> None:
+    service.configure(process=process)
+    done = subprocess.run([*CHECK, service.config], check=False, capture_output=True, text=True)
+    assert (done.returncode, done.stdout) == (2, "")
+    assert words in done.stderr

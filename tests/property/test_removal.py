@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import re
+
 from hypothesis import example, given
 from hypothesis import strategies as st
 
-from senderid_fast.receiver.removal import forged_fields
+from senderid_fast.receiver.removal import forged_fields, without_comments
 
 NAMES = st.sampled_from(["Authentication-Results", "RECEIVED-SPF ", "received-spf"])
 OURS = st.sampled_from(["mx.example", "a", "1", "m x", "mx.example(a)", "b\u00fccher.example"])
@@ -30,3 +32,15 @@ def test_octets_are_as_text(name: str, body: str, ours: str) -> None:
     # Text is always read.
     octets = [(name, body.encode("utf-8"))]
     assert forged_fields(octets, ours) == forged_fields([(name, body)], ours)
+
+
+INNERMOST = re.compile(r"\((?:[^()\\]|\\.)*\)", re.DOTALL)
+
+
+@given(st.text("()\\a\n", max_size=40))
+@example("(\\(\\(a)")
+@example("(\\(a(b)\\)c)")
+@example("(a\\")
+def test_comments_go_as_if_each_place_were_tried(text: str) -> None:
+    assert without_comments(text) == INNERMOST.sub("", text)
+    assert without_comments(text.encode()) == INNERMOST.sub("", text).encode()

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import asyncio
 import builtins
+import errno
+import os
 import pickle
 import subprocess
 import sys
@@ -306,6 +308,40 @@ class TestPlaces:
         counts = engine.statistics()
         assert counts["cache_failures"] == 2  # one of reading, one of writing
         assert counts["cache_dropped"] == 1
+
+    def test_a_full_disk_is_told_and_ends_nothing(
+        self, folder: Path, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        """What LMDB writes through memory has its room before: without it that is SIGBUS."""
+        wanted: list[int] = []
+
+        def full(_handle: int, _offset: int, octets: int) -> None:
+            wanted.append(octets)
+            raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+
+        with monkeypatch.context() as patch:
+            patch.setattr(os, "posix_fallocate", full)
+            with pytest.raises(sf.InputError, match="cannot be used: No space left"):
+                LmdbCache(folder)
+        cache = LmdbCache(folder)
+        state = (folder / "lock.mdb").stat()
+        cache.close()
+        (octets,) = wanted
+        assert state.st_size - octets < 4096
+        assert state.st_blocks * 512 >= octets
+
+    @pytest.mark.parametrize("number", [errno.EOPNOTSUPP, errno.EINVAL])
+    def test_a_disk_that_keeps_no_room(
+        self, folder: Path, monkeypatch: pytest.MonkeyPatch, number: int
+    ) -> None:
+        def unknown(*_: int) -> None:
+            raise OSError(number, os.strerror(number))
+
+        monkeypatch.setattr(os, "posix_fallocate", unknown)
+        cache = LmdbCache(folder)
+        keep(cache, "a.example")
+        assert names_in(cache) == ["a.example"]
+        cache.close()
 
     def test_a_missing_package_is_named(
         self, folder: Path, monkeypatch: pytest.MonkeyPatch

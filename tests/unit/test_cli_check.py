@@ -65,6 +65,7 @@ def closed_server() -> str:
 @pytest.mark.parametrize("example", EXAMPLES, ids=lambda example: example[0])
 @pytest.mark.parametrize("command", ["check", "trace"])
 def test_statuses(capsys: Capture, command: str, example: tuple[str, int, str, str]) -> None:
+    """The case svc-cli-exit-status, with those of input that cannot be used below."""
     result, status, ip, domain = example
     words = [command, "--zone", ZONE, "--ip", ip, "--mail-from", f"user@{domain}"]
     assert main(words) == 0

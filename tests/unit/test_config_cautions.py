@@ -27,6 +27,16 @@ def test_the_default_is_none() -> None:
         ("policyd.listen = 'inet6:[2001:4860::1]:1'", "policyd.listen", "other networks"),
         ("metrics.listen = 'inet:mx.example.com:1'", "metrics.listen", "other networks"),
         ("process.socket_mode = 0o666", "process.socket_mode", "every user"),
+        (
+            "milter.listen = 'unix:/a'\npolicyd.listen = 'unix:/a'",
+            "policyd.listen",
+            "milter.listen",
+        ),
+        (
+            "milter.listen = 'unix:/a'\nmetrics.listen = 'unix:/a'",
+            "metrics.listen",
+            "milter.listen",
+        ),
         ("limits.seconds = 40\nreceiver.seconds = 50", "limits.seconds", "milter_command_timeout"),
         ("limits.seconds = 200\nreceiver.seconds = 200", "limits.seconds", "policy_service"),
         ("receiver.seconds = 400", "receiver.seconds", "milter_content_timeout"),

@@ -17,6 +17,7 @@ from typing import Any
 import pytest
 
 from senderid_fast.config import Config, load, sections
+from senderid_fast.config.config import _AT_START
 from senderid_fast.config.keys import KEYS, SECTIONS, Key
 from senderid_fast.config.showing import commented, toml_of, value_of
 from senderid_fast.reception.receiver import Receiver
@@ -144,6 +145,13 @@ def test_options_of_resolvers_have_keys() -> None:
 def test_every_key_has_words_and_a_default(key: Key) -> None:
     assert key.words
     assert toml_of(value_of(Config(), key))
+
+
+def test_what_a_reload_cannot_change_is_said() -> None:
+    text = DOCUMENT.read_text("utf-8").partition("\n## When a change counts\n")[2]
+    said = re.findall(r"`([a-z_.]+)`", text.partition("\n## ")[0])
+    whole = [each if "." in each else f"process.{each}" for each in said]
+    assert sorted(whole) == sorted(_AT_START)
 
 
 def test_python_examples(monkeypatch: pytest.MonkeyPatch) -> None:

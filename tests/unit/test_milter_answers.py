@@ -157,6 +157,11 @@ def test_a_message_all_of_whose_recipients_were_refused_is_told_of_once(end: byt
     (done,) = application.messages
     assert (done.action, done.outcome.decision.action) == ("reject", Action.REJECT)
     assert done.envelope.recipients == ()
+    verdicts = done.outcome.verdicts
+    assert verdicts is not None
+    assert verdicts.helo is not None
+    assert verdicts.mail_from is not None
+    assert (verdicts.helo.result, verdicts.mail_from.result, verdicts.pra) == ("pass", "fail", None)
 
 
 def test_a_message_that_is_given_up_is_not_told_of() -> None:

@@ -7,6 +7,7 @@ service.
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -202,6 +203,18 @@ def test_svc_helo_none_does_not_mask(helo: str) -> None:
     assert "identity=mailfrom" in spf
     assert "; spf=pass smtp.mailfrom=good.example; " in results
     assert "smtp.helo" not in results
+
+
+def test_each_case_has_a_test() -> None:
+    """By its id, here or in the tests of the protocols, the commands, the services."""
+    here = Path(__file__)
+    files = [each for each in here.parents[1].rglob("test_*.py") if each != here]
+    text = "\n".join(each.read_text("utf-8") for each in files).replace("_", "-")
+    own = {name.removeprefix("test_").replace("_", "-") for name in globals()}
+    cases = yaml.safe_load(shared_file("cases/public-reports.yml").read_text("utf-8"))
+    told = [case["id"] for case in cases if case["kind"] == "service" and case["try"] != "io"]
+    assert len(told) >= 19
+    assert [each for each in told if each not in text and each not in own] == []
 
 
 def test_the_zone_gives_all_results() -> None:
