@@ -22,7 +22,7 @@ NAMES = (
 )
 CHILD = """
 import asyncio, json, os, socket, sys
-from senderid_fast.cli.services import run_service
+from senderid_fast.cli import services
 from senderid_fast.config import load
 from senderid_fast.milter.server import MilterServer
 from senderid_fast.policyd.server import PolicyServer
