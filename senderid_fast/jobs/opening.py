@@ -100,9 +100,18 @@ def checker(engine: Engine, options: JobOptions) -> Check:
 
 
 def sink_of(
-    options: JobOptions, source: RowSource, check: Check, place: Place | None, overwrite: bool
+    options: JobOptions,
+    source: RowSource,
+    check: Check,
+    place: Place | None,
+    *,
+    overwrite: bool,
+    begun: Callable[[], object],
 ) -> RowSink:
-    """What takes the checked rows, from a place on. Raises a SenderIDError."""
+    """What takes the checked rows, from a place on. Raises a SenderIDError.
+
+    begun  without a place: called before what an earlier job left unfinished is lost
+    """
     import pyarrow as pa
 
     from senderid_fast.rows.faults import with_faults
@@ -123,6 +132,7 @@ def sink_of(
         format=output_format(options),
         place=place,
         overwrite=overwrite,
+        begun=begun,
         dictionaries=known,
         addresses=(options.address,),
     )
