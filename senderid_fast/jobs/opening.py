@@ -117,8 +117,9 @@ def sink_of(
     from senderid_fast.rows.faults import with_faults
     from senderid_fast.rows.formats import open_sink
 
-    # The columns of the output are those of a block without rows.
-    empty = check(pa.RecordBatch.from_pylist([], source.schema))
+    # The columns of the output are those of a block without rows. pa.nulls knows every type.
+    columns = [pa.nulls(0, kind) for kind in source.schema.types]
+    empty = check(pa.RecordBatch.from_arrays(columns, schema=source.schema))
     known = {
         field.name: column.dictionary
         for field, column in zip(empty.schema, empty.columns, strict=True)
