@@ -30,6 +30,7 @@ from senderid_fast.jobs.progress import Figures
 from senderid_fast.jobs.running import NOTE_SECONDS, Run
 from senderid_fast.jobs.summary import Summary
 from senderid_fast.rows.outputs import partial_of
+from senderid_fast.rows.waiting import InputStopped, stoppable
 
 if TYPE_CHECKING:
     from senderid_fast.engine import Engine
@@ -218,8 +219,17 @@ class Job:
             if path is not None:
                 remove_checkpoint(path)
             return Outcome(True, True, None if note is None else self._summary)
+        with stoppable(stop):
+            return self._run_from(note, stop)
+
+    def _run_from(self, note: Checkpoint | None, stop: threading.Event | None) -> Outcome:
+        path = self._state
         self._began = monotonic()
-        source = self._source = source_of(self._options, None if note is None else note.source)
+        try:
+            source = source_of(self._options, None if note is None else note.source)
+        except InputStopped:
+            return Outcome(False, False, self._summary)
+        self._source = source
         try:
             check = checker(self._engine, self._options)
             sink = sink_of(
@@ -265,6 +275,7 @@ class Job:
             self._summary,
             note=self._keep_note if self.resumable else None,
             stop=stop,
+            drains=self._options.passing is not None,
             address=self._options.address,
             note_seconds=self._note_seconds,
         )
