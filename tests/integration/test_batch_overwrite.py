@@ -6,6 +6,7 @@ leaves no mix of old and new under a final name.
 
 from __future__ import annotations
 
+import os
 import signal
 import time
 from pathlib import Path
@@ -16,6 +17,7 @@ import pytest
 from support.batchcommand import ZONE, batch, read, run, start, table_of, write
 
 from senderid_fast import AnswerSet
+from senderid_fast.cli import main
 
 Capture = pytest.CaptureFixture[str]
 # So often that a job has notes from its first blocks on.
@@ -101,7 +103,9 @@ def test_a_job_that_is_written_to_is_not_disturbed(tmp_path: Path, capsys: Captu
     while not Path(f"{out}.state").exists():
         assert first.poll() is None, first.communicate()
         time.sleep(0.002)
-    first.send_signal(signal.SIGSTOP)  # it stands still, and keeps its lock
+    first.send_signal(signal.SIGSTOP)
+    _, status = os.waitpid(first.pid, os.WUNTRACED)
+    assert os.WIFSTOPPED(status)  # it stands still, and keeps its lock
     before = contents(tmp_path)
     batch(*words, "--overwrite", status=2)
     assert "another job is writing it" in capsys.readouterr().err
@@ -114,7 +118,7 @@ def test_a_job_that_is_written_to_is_not_disturbed(tmp_path: Path, capsys: Captu
 
 def test_columns_that_an_output_cannot_hold(tmp_path: Path, capsys: Capture) -> None:
     """Parquet has no such intervals: that is found out before what a job left is lost."""
-    table = table_of(50_000)
+    table = table_of(100_000)
     spans = pa.array([(1, 2, 3)] * 10, pa.month_day_nano_interval())
     columns = [*(column.combine_chunks() for column in table.slice(0, 10).columns), spans]
     few = pa.record_batch(columns, names=[*table.schema.names, "span"])
@@ -129,7 +133,7 @@ def test_columns_that_an_output_cannot_hold(tmp_path: Path, capsys: Capture) -> 
     assert "parquet cannot hold these columns" in capsys.readouterr().err
     assert contents(tmp_path) == before
     batch(rows, *words, "--resume")
-    assert len(read(out)) == 50_000
+    assert len(read(out)) == 100_000
 
 
 def test_a_killed_job_that_goes_on_keeps_only_its_own_answers(tmp_path: Path) -> None:
@@ -195,3 +199,39 @@ def test_a_failed_command_can_be_given_again_with_its_mistake_mended(
     assert "No such file" in capsys.readouterr().err
     batch(rows, "-o", tmp_path / "out.csv", *more)
     assert len(AnswerSet.read(tmp_path / "answers.arrows")) > 5
+
+
+class Killed(BaseException):
+    """Stands for the end of the process."""
+
+
+@pytest.mark.parametrize(
+    "moment",
+    ["senderid_fast.cli.keeping.KeptAnswers.finish", "senderid_fast.rows.outputs.Output.close"],
+    ids=["before the answers have their name", "before the rows have theirs"],
+)
+def test_killed_at_the_very_end(
+    moment: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """--resume gives both their names, asks nothing, and complains of nothing that is there."""
+
+    def kill(*_: object) -> None:
+        raise Killed
+
+    old, rows = (write(tmp_path / f"{n}.csv", table_of(n, seed=n)) for n in (20, 500))
+    out, answers = tmp_path / "out.csv", tmp_path / "answers.arrows"
+    more = ["-o", out, "--save-answers", answers, "--zone", ZONE, "--quiet"]
+    batch(old, *more)
+    before = out.read_bytes()
+    with monkeypatch.context() as patch:
+        patch.setattr(moment, kill)
+        with pytest.raises(Killed):
+            main(["batch", str(rows), *map(str, more), "--overwrite"])
+    assert out.read_bytes() == before
+    batch(rows, *more, "--resume")
+    assert len(read(out)) == 500
+    assert sorted(path.name for path in tmp_path.iterdir()) == [
+        "20.csv", "500.csv", "answers.arrows", "out.csv",
+    ]  # fmt: skip
+    batch(rows, "-o", tmp_path / "again.csv", "--answers", answers, "--quiet")
+    assert (tmp_path / "again.csv").read_bytes() == out.read_bytes()
