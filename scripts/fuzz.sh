@@ -11,8 +11,9 @@
 #   scripts/fuzz.sh run TARGET FILE...
 #
 # What libFuzzer found worth keeping stays in .cache/fuzz/corpus from one run to the next.
-# FUZZ_CHECKS is the number of checks of the leak test at the end (0: none); FUZZ_KEEP_BUILD=1 takes
-# the modules of the last run.
+# At the end come FUZZ_MESSAGES random DNS messages in one loop, as many as libFuzzer would need hours
+# for, and FUZZ_CHECKS checks of the leak test (0: none). FUZZ_KEEP_BUILD=1 takes the modules of the
+# last run.
 set -euo pipefail
 cd "$(dirname "${BASH_SOURCE[0]}")/.."
 checkout=$PWD
@@ -128,6 +129,9 @@ failed=0
 for target in "${targets[@]}"; do
     fuzz "$target" || failed=1
 done
+if [ "${FUZZ_MESSAGES:-2000000}" != 0 ]; then
+    sanitized -m fuzz.messages "${FUZZ_MESSAGES:-2000000}" || failed=1
+fi
 if [ "${FUZZ_CHECKS:-200000}" != 0 ]; then
     sanitized -m fuzz.leaks "${FUZZ_CHECKS:-200000}" || failed=1
 fi

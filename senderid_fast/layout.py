@@ -155,7 +155,7 @@ class Layout:
     def check_types(self) -> None:
         """Raise InputError for a column of a type that cannot be checked, before a row is read."""
         empty = self._pa.RecordBatch.from_arrays(
-            [self._pa.array([], field.type) for field in self.schema], schema=self.schema
+            [self._pa.nulls(0, field.type) for field in self.schema], schema=self.schema
         )
         self.columns(empty)
 

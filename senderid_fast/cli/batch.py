@@ -7,9 +7,9 @@ job itself is in senderid_fast.jobs.
 from __future__ import annotations
 
 import argparse
+import os
 import sys
 import threading
-from pathlib import Path
 from time import monotonic
 from typing import TYPE_CHECKING, Any
 
@@ -36,7 +36,7 @@ from senderid_fast.errors import InputError
 
 if TYPE_CHECKING:
     from senderid_fast import Engine, Limits
-    from senderid_fast.answersets import AnswerWriter
+    from senderid_fast.cli.keeping import KeptAnswers
     from senderid_fast.jobs.job import Job, Outcome
     from senderid_fast.jobs.options import JobOptions
     from senderid_fast.jobs.progress import Progress
@@ -87,7 +87,7 @@ def register(commands: Any) -> None:
     answers.group.add_argument(
         "--save-answers",
         metavar="FILE",
-        help="keep every answer in this file (.arrows), for --answers",
+        help="keep every answer in this file (.arrows), for --answers; it has its name at the end",
     )
     answers.group.add_argument(
         "--concurrency",
@@ -205,23 +205,27 @@ def run(arguments: argparse.Namespace) -> int:
         options.check_resumable()
     if not 0 <= arguments.checkpoint_seconds <= 86_400:
         raise InputError("--checkpoint-seconds", "must be from 0 to 86400 seconds")
-    writer = _writer_of(arguments)
+    kept = _kept_of(arguments)
     try:
         job = Job(
-            _engine_of(arguments, limits_of(arguments), writer),
+            _engine_of(arguments, limits_of(arguments), kept),
             options,
             resume=arguments.resume,
             overwrite=arguments.overwrite,
             note_seconds=arguments.checkpoint_seconds,
-            before_note=None if writer is None else writer.flush,
+            beside=kept,
         )
+        if kept is not None and arguments.resume:
+            kept.go_on(job.written)
         if arguments.resume and not job.resumed and not job.ended:
             warn(f"no job for {options.output} was begun: this one begins afresh")
         with Interrupts() as interrupts:
             outcome = _run_job(job, interrupts, progress_for(sys.stderr, arguments.quiet))
+        if kept is not None and not job.resumable:
+            kept.finish()  # a job that cannot go on has all the answers it will ever have
     finally:
-        if writer is not None:
-            writer.close()
+        if kept is not None:
+            kept.close()
     return _report(arguments, options, job, outcome, interrupts)
 
 
@@ -267,25 +271,24 @@ def _columns_of(text: str | None) -> dict[str, str]:
     return columns
 
 
-def _writer_of(arguments: argparse.Namespace) -> AnswerWriter | None:
+def _kept_of(arguments: argparse.Namespace) -> KeptAnswers | None:
     name = arguments.save_answers
     if name is None:
         return None
-    from senderid_fast.answersets import AnswerWriter
+    from senderid_fast.cli.keeping import KeptAnswers
 
     if arguments.answers is not None:
         raise InputError("--save-answers", "cannot be used with --answers")
-    path = Path(name)
-    if arguments.overwrite:
-        path.unlink(missing_ok=True)
-    elif not arguments.resume and path.exists():
-        raise InputError("--save-answers", f"{name} is there already: replace with --overwrite")
-    return AnswerWriter(path)
+    for other in (*arguments.rows, arguments.output, arguments.zone):
+        if other not in (None, "-") and os.path.realpath(other) == os.path.realpath(name):
+            raise InputError("--save-answers", f"{name} is another file of this command")
+    kept = KeptAnswers(name)
+    if not (arguments.overwrite or arguments.resume):
+        kept.check_new()
+    return kept
 
 
-def _engine_of(
-    arguments: argparse.Namespace, limits: Limits, writer: AnswerWriter | None
-) -> Engine:
+def _engine_of(arguments: argparse.Namespace, limits: Limits, kept: KeptAnswers | None) -> Engine:
     from senderid_fast import Engine
 
     resolver: Any
@@ -295,10 +298,10 @@ def _engine_of(
         resolver = AnswerSet.read(arguments.answers)
     else:
         resolver = resolver_of(arguments, bulk=True)
-        if writer is not None:
+        if kept is not None:
             from senderid_fast.answersets import RecordingResolver
 
-            resolver = RecordingResolver(resolver, writer)
+            resolver = RecordingResolver(resolver, kept)
     return Engine(
         resolver,
         limits=limits,

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING
 from senderid_fast.errors import RowsError
 from senderid_fast.rows.background import prefetching
 from senderid_fast.rows.base import Block, Place
+from senderid_fast.rows.waiting import InputStopped, is_stopped
 
 if TYPE_CHECKING:
     import pyarrow as pa
@@ -27,9 +28,11 @@ class ChainedSource:
     """The rows of inputs with the same columns, a RowSource; blocks are read ahead by a thread.
 
     All inputs are opened at once, so that one whose columns are others is refused before a row is
-    checked; only the one that is read is kept open.
+    checked. Kept open are the one that is read, and those without a size: what was read of a pipe
+    cannot be read again.
 
-    A place is {"input": number, "place": its own}. Raises RowsError that names the input.
+    A place is {"input": number, "place": its own}. Raises RowsError that names the input, and
+    InputStopped behind the rows that came when the work was stopped.
     """
 
     def __init__(self, inputs: Sequence[str], opener: Opener, place: Place | None) -> None:
@@ -40,7 +43,7 @@ class ChainedSource:
         self.octets: int | None = 0
         self.rows: int | None = 0
         self._sizes: list[int] = []
-        self._open: RowSource | None = None
+        self._open: dict[int, RowSource] = {}
         for number, name in enumerate(inputs):
             source = opener(name, self._place if number == self._at else None)
             try:
@@ -49,11 +52,10 @@ class ChainedSource:
                 source.close()
                 self.close()
                 raise
-            if number == self._at:
-                self._open = source
+            if number == self._at or (number > self._at and source.octets is None):
+                self._open[number] = source
             else:
                 source.close()
-        # The rest of standard input is lost when it is closed; it is the only one of its kind.
 
     def _add(self, name: str, source: RowSource, *, first: bool) -> None:
         if first:
@@ -76,7 +78,7 @@ class ChainedSource:
 
     def _blocks(self) -> Iterator[Block]:
         for number in range(self._at, len(self._inputs)):
-            source, self._open = self._open, None
+            source = self._open.pop(number, None)
             if source is None:
                 source = self._opener(self._inputs[number], None)
             before = sum(self._sizes[:number])
@@ -84,14 +86,15 @@ class ChainedSource:
                 for block in source.blocks():
                     place = {"input": number, "place": dict(block.place)}
                     yield block._replace(place=place, octets=before + block.octets)
+                    if source.octets is not None and is_stopped():
+                        raise InputStopped  # an input that may wait says so itself
             finally:
                 source.close()
 
     def close(self) -> None:
         """Let go of files."""
-        source, self._open = self._open, None
-        if source is not None:
-            source.close()
+        while self._open:
+            self._open.popitem()[1].close()
 
 
 def _place_in(place: Place | None, inputs: int, name: str) -> tuple[int, Place | None]:

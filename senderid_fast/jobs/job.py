@@ -12,10 +12,9 @@ from __future__ import annotations
 
 import stat
 import threading
-from collections.abc import Callable
 from pathlib import Path
 from time import monotonic
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple, Protocol
 
 from senderid_fast.errors import InputError, RowsError
 from senderid_fast.jobs.checkpoint import (
@@ -31,12 +30,13 @@ from senderid_fast.jobs.progress import Figures
 from senderid_fast.jobs.running import NOTE_SECONDS, Run
 from senderid_fast.jobs.summary import Summary
 from senderid_fast.rows.outputs import partial_of
+from senderid_fast.rows.waiting import InputStopped, stoppable
 
 if TYPE_CHECKING:
     from senderid_fast.engine import Engine
     from senderid_fast.rows.base import Place, RowSink, RowSource
 
-__all__ = ["Job", "Outcome"]
+__all__ = ["Beside", "Job", "Outcome"]
 
 
 class Outcome(NamedTuple):
@@ -52,14 +52,29 @@ class Outcome(NamedTuple):
     summary: Summary | None
 
 
+class Beside(Protocol):
+    """What is kept beside a job's output, and goes on with the job."""
+
+    def begin(self) -> None:
+        """The job begins afresh: what an earlier one left unfinished goes."""
+        ...
+
+    def flush(self) -> None:
+        """A note will be kept: what belongs to it is on the disk by then."""
+        ...
+
+    def finish(self) -> None:
+        """All is written, and the output is about to have its name."""
+        ...
+
+
 class Job:
     """One job over an engine. run() is called once; figures() may be called by other threads.
 
     resume        go on from the last note if there is one
     overwrite     an output, or the notes of a job, that are there already are replaced
     note_seconds  a note is kept so often; what came after the last one is done again
-    before_note   called before a note is kept, by the thread that writes: what must be on the disk
-                  by then is put there
+    beside        what else is kept; it is called by the threads of the job, one at a time
 
     Raises InputError for options that cannot be used together, and RowsError for files.
     """
@@ -72,13 +87,13 @@ class Job:
         resume: bool = False,
         overwrite: bool = False,
         note_seconds: float = NOTE_SECONDS,
-        before_note: Callable[[], object] | None = None,
+        beside: Beside | None = None,
     ) -> None:
         self._engine = engine
         self._options = options
         self._overwrite = overwrite
         self._note_seconds = note_seconds
-        self._before_note = before_note
+        self._beside = beside
         self._source: RowSource | None = None
         self._run: Run | None = None
         self._summary = Summary(options.helo_result)
@@ -104,6 +119,11 @@ class Job:
         return self._ended
 
     @property
+    def written(self) -> bool:
+        """Whether all rows were written by a job before: nothing will be asked."""
+        return self._ended or (self._note is not None and self._note.ending)
+
+    @property
     def resumable(self) -> bool:
         """Whether notes are kept, so that the job can go on when it was stopped."""
         return self._state is not None and self._options.is_resumable
@@ -116,17 +136,15 @@ class Job:
         output = Path(options.output)
         there = _identity(output)
         note = read_checkpoint(path) if resume or not self._overwrite else None
-        if not resume:
-            if not self._overwrite:
-                if note is not None:
-                    raise InputError(
-                        "output",
-                        f"a job for {output} was begun and not finished: go on with resume, "
-                        "or start afresh with overwrite",
-                    )
-                if there is not None:
-                    raise InputError("output", f"{output} is there already: replace with overwrite")
-            remove_checkpoint(path)
+        if not resume and not self._overwrite:
+            if note is not None:
+                raise InputError(
+                    "output",
+                    f"a job for {output} was begun and not finished: go on with resume, "
+                    "or start afresh with overwrite",
+                )
+            if there is not None:
+                raise InputError("output", f"{output} is there already: replace with overwrite")
         if resume and there is not None:
             if note is not None:
                 self._ended = note.ending and there != note.replaces
@@ -201,8 +219,17 @@ class Job:
             if path is not None:
                 remove_checkpoint(path)
             return Outcome(True, True, None if note is None else self._summary)
+        with stoppable(stop):
+            return self._run_from(note, stop)
+
+    def _run_from(self, note: Checkpoint | None, stop: threading.Event | None) -> Outcome:
+        path = self._state
         self._began = monotonic()
-        source = self._source = source_of(self._options, None if note is None else note.source)
+        try:
+            source = source_of(self._options, None if note is None else note.source)
+        except InputStopped:
+            return Outcome(False, False, self._summary)
+        self._source = source
         try:
             check = checker(self._engine, self._options)
             sink = sink_of(
@@ -210,10 +237,13 @@ class Job:
                 source,
                 check,
                 None if note is None else note.sink,
-                self._overwrite or self._replaces is not None,
+                overwrite=self._overwrite or self._replaces is not None,
+                begun=self._forget,
             )
             try:
                 done = self._run_over(source, sink, check, stop)
+                if done and self._beside is not None:
+                    self._beside.finish()
                 if done:
                     sink.close()
             except BaseException:
@@ -228,6 +258,13 @@ class Job:
             remove_checkpoint(path)
         return Outcome(done, False, self._summary)
 
+    def _forget(self) -> None:
+        """The job begins afresh: the notes of an earlier one go, before what they speak of does."""
+        if self._state is not None:
+            remove_checkpoint(self._state)
+        if self._beside is not None:
+            self._beside.begin()
+
     def _run_over(
         self, source: RowSource, sink: RowSink, check: Any, stop: threading.Event | None
     ) -> bool:
@@ -238,12 +275,13 @@ class Job:
             self._summary,
             note=self._keep_note if self.resumable else None,
             stop=stop,
+            drains=self._options.passing is not None,
             address=self._options.address,
             note_seconds=self._note_seconds,
         )
         done = run.all()
-        if self._before_note is not None:
-            self._before_note()
+        if self._beside is not None:
+            self._beside.flush()
         # From here on the output may have its name at any moment: the note tells that apart from an
         # output that was there before.
         place = run.place or (self._note.source if self._note is not None else None)
@@ -252,8 +290,8 @@ class Job:
         return done
 
     def _keep_note(self, source: Place, sink: Place, ending: bool = False) -> None:
-        if self._before_note is not None:
-            self._before_note()
+        if self._beside is not None:
+            self._beside.flush()
         self._take_counts()
         assert self._state is not None
         Checkpoint(

@@ -100,16 +100,26 @@ def checker(engine: Engine, options: JobOptions) -> Check:
 
 
 def sink_of(
-    options: JobOptions, source: RowSource, check: Check, place: Place | None, overwrite: bool
+    options: JobOptions,
+    source: RowSource,
+    check: Check,
+    place: Place | None,
+    *,
+    overwrite: bool,
+    begun: Callable[[], object],
 ) -> RowSink:
-    """What takes the checked rows, from a place on. Raises a SenderIDError."""
+    """What takes the checked rows, from a place on. Raises a SenderIDError.
+
+    begun  without a place: called before what an earlier job left unfinished is lost
+    """
     import pyarrow as pa
 
     from senderid_fast.rows.faults import with_faults
     from senderid_fast.rows.formats import open_sink
 
-    # The columns of the output are those of a block without rows.
-    empty = check(pa.RecordBatch.from_pylist([], source.schema))
+    # The columns of the output are those of a block without rows. pa.nulls knows every type.
+    columns = [pa.nulls(0, kind) for kind in source.schema.types]
+    empty = check(pa.RecordBatch.from_arrays(columns, schema=source.schema))
     known = {
         field.name: column.dictionary
         for field, column in zip(empty.schema, empty.columns, strict=True)
@@ -123,6 +133,7 @@ def sink_of(
         format=output_format(options),
         place=place,
         overwrite=overwrite,
+        begun=begun,
         dictionaries=known,
         addresses=(options.address,),
     )

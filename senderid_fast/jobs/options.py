@@ -129,7 +129,16 @@ class JobOptions:
     @property
     def is_resumable(self) -> bool:
         """Whether a job with these options can go on after it was stopped."""
-        return self._output_is_file() and STANDARD not in self.inputs
+        return self._output_is_file() and self.passing is None
+
+    @property
+    def passing(self) -> str | None:
+        """The first input that can be read once, such as a pipe, or None."""
+        for name in self.inputs:
+            path = Path(name)
+            if name == STANDARD or (path.exists() and not path.is_file() and not path.is_dir()):
+                return name
+        return None
 
     def _output_is_file(self) -> bool:
         if self.output is None:
@@ -147,11 +156,13 @@ class JobOptions:
             )
         if not self._output_is_file():
             raise InputError("resume", f"needs a file as output, and {self.output} is none")
-        if STANDARD in self.inputs:
+        passing = self.passing
+        if passing is not None:
+            called = "standard input" if passing == STANDARD else passing
             raise InputError(
                 "resume",
-                "needs files as inputs: what was read from standard input is gone, so rows would "
-                "be lost",
+                f"needs files as inputs: what was read from {called} is gone, so rows would be "
+                "lost",
             )
 
     def of_output(self, settings: Settings) -> dict[str, Any]:

@@ -18,6 +18,7 @@ from time import monotonic
 from typing import TYPE_CHECKING, NamedTuple
 
 from senderid_fast.rows.faults import with_faults
+from senderid_fast.rows.waiting import InputStopped
 
 if TYPE_CHECKING:
     import pyarrow as pa
@@ -47,6 +48,8 @@ class Run:
     check    the block's columns with those of its results added
     note     keeps a note of the places of source and sink; None: the job cannot be resumed
     stop     once set, the block in hand is finished and the run ends
+    drains   what the source has read already cannot be read again: it is all checked and written,
+             and the source says where it was stopped
     address  the column that has the client's address, for the summary
     """
 
@@ -59,6 +62,7 @@ class Run:
         *,
         note: Callable[[Place, Place], None] | None = None,
         stop: threading.Event | None = None,
+        drains: bool = False,
         address: str | None = None,
         note_seconds: float = NOTE_SECONDS,
     ) -> None:
@@ -70,6 +74,7 @@ class Run:
         self._summary = summary
         self._note = note
         self._stop = threading.Event() if stop is None else stop
+        self._drains = drains
         self._address = address
         self._note_seconds = note_seconds
         self._waiting: queue.Queue[_Checked | None] = queue.Queue(WAITING)
@@ -97,12 +102,17 @@ class Run:
         return done
 
     def _check_all(self) -> bool:
-        for block in self._source.blocks():
-            checked = self._check(block.batch)
-            if self._source.may_fault:
-                checked = with_faults(checked, block.faults)
-            if not self._hand_over(_Checked(checked, block)) or self._stop.is_set():
-                return False
+        try:
+            for block in self._source.blocks():
+                checked = self._check(block.batch)
+                if self._source.may_fault:
+                    checked = with_faults(checked, block.faults)
+                if not self._hand_over(_Checked(checked, block)):
+                    return False
+                if self._stop.is_set() and not self._drains:
+                    return False
+        except InputStopped:
+            return False
         return True
 
     def _hand_over(self, item: _Checked | None) -> bool:

@@ -207,6 +207,7 @@ def open_sink(
     level: int | None = None,
     dictionaries: Mapping[str, pa.Array] | None = None,
     addresses: Collection[str] = ("ip",),
+    begun: Callable[[], object] | None = None,
 ) -> RowSink:
     """Open an output of rows.
 
@@ -219,6 +220,7 @@ def open_sink(
     level         of the codec, or of ".gz" and ".zst"; None: what is usual
     dictionaries  Arrow: the values of dictionary columns that stay dictionaries, by name
     addresses     text: the columns of packed addresses
+    begun         without a place: called before what an earlier job left unfinished is lost
 
     Raises InputError, RowsError, MissingExtraError.
     """
@@ -242,7 +244,7 @@ def open_sink(
     compressor = Compressor(known.compression, level if known.compression else None)
     if level is not None and known.compression is None and not inner:
         raise InputError("level", "there is nothing that compresses")
-    output = Output(path, place=place, overwrite=overwrite)
+    output = Output(path, place=place, overwrite=overwrite, begun=begun)
     try:
         if known.name == "parquet":
             from senderid_fast.rows.parquetsink import ParquetSink

@@ -6,17 +6,16 @@ and errors of pyarrow and of the system turned into ours. No format of rows.
 
 from __future__ import annotations
 
+import io
 import os
-import stat
-import sys
 import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager
-from pathlib import Path
-from typing import IO, Any
+from typing import Any
 
 from senderid_fast.errors import InputError, MissingExtraError, RowsError
 from senderid_fast.rows.base import Place
+from senderid_fast.rows.waiting import WaitingInput, open_raw
 
 __all__ = [
     "STANDARD",
@@ -84,7 +83,7 @@ def natural(name: str, value: int) -> int:
 class Octets:
     """The octets of an input from its start, decompressed, with how much was read."""
 
-    def __init__(self, raw: IO[bytes], name: str, compression: str | None) -> None:
+    def __init__(self, raw: io.RawIOBase, name: str, compression: str | None) -> None:
         self.name = name
         self._raw = raw
         self._head = b""
@@ -121,7 +120,7 @@ class Octets:
         if self._head:
             octets, self._head = self._head[:size], self._head[size:]
         else:
-            octets = self._raw.read(size)
+            octets = self._raw.read(size) or b""
         self._plain += len(octets)
         return octets
 
@@ -145,8 +144,7 @@ class Octets:
         return self._plain
 
     def close(self) -> None:
-        if self._raw is not sys.stdin.buffer:
-            self._raw.close()
+        self._raw.close()
 
 
 class _Reader:
@@ -166,11 +164,9 @@ class _Reader:
 def open_octets(path: str, compression: str | None) -> tuple[Octets, int | None]:
     """An input and its size on the disk, if it has one. Raises RowsError, InputError."""
     if path == STANDARD:
-        return Octets(sys.stdin.buffer, "standard input", compression), None
+        return Octets(WaitingInput(), "standard input", compression), None
     with reading(path):
-        raw = Path(path).open("rb", buffering=0)  # noqa: SIM115 - the source closes it
-        status = os.fstat(raw.fileno())
-    size = status.st_size if stat.S_ISREG(status.st_mode) else None
+        raw, size = open_raw(path)
     return Octets(raw, path, compression), size
 
 

@@ -28,6 +28,7 @@ from senderid_fast.rows.mailfiles import (
     return_path,
 )
 from senderid_fast.rows.streams import InputStream, arrow
+from senderid_fast.rows.waiting import InputStopped
 
 if TYPE_CHECKING:
     import pyarrow as pa
@@ -135,15 +136,21 @@ class _MailSource(ABC):
         rows: list[_Row] = []
         octets = 0
         last: Place = {}
-        for number, found in self._messages():
-            rows.append(self._row(number, found))
-            octets += len(found.headers)
-            last = self._place(number, found)
-            if len(rows) >= self._most or octets >= BLOCK_OCTETS:
-                yield self._block(rows, last)
-                rows, octets = [], 0
+        stopped: InputStopped | None = None
+        try:
+            for number, found in self._messages():
+                rows.append(self._row(number, found))
+                octets += len(found.headers)
+                last = self._place(number, found)
+                if len(rows) >= self._most or octets >= BLOCK_OCTETS:
+                    yield self._block(rows, last)
+                    rows, octets = [], 0
+        except InputStopped as error:
+            stopped = error  # the header sections that came are whole
         if rows:
             yield self._block(rows, last)
+        if stopped is not None:
+            raise stopped
 
     def _row(self, number: int, found: Found) -> _Row:
         file = _visible(found.file)

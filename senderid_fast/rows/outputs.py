@@ -4,7 +4,8 @@ What may live here: octets on the disk, and their safety. No format of rows.
 
 A job writes to `<out>.partial` and renames it when all is written, so that a file with the final
 name is a whole one. What a place names is on the disk. The partial file is locked: two jobs with
-one output would ruin it.
+one output would ruin it. What an earlier job left in it goes with the first octets that are
+written: a job that fails before has lost nothing.
 """
 
 from __future__ import annotations
@@ -14,6 +15,7 @@ import fcntl
 import os
 import stat
 import sys
+from collections.abc import Callable
 from pathlib import Path
 from typing import IO
 
@@ -38,14 +40,25 @@ class Output:
     path       "-" is standard output
     place      where a killed job was, as place() gave it: what lies behind is cut off
     overwrite  whether a file that has the final name may be replaced
+    begun      without a place: called once, before the first octets are written and what an earlier
+               job left is lost
 
     A link is followed: the file it names is replaced, not the link. Raises InputError, RowsError.
     """
 
-    def __init__(self, path: str, *, place: Place | None, overwrite: bool) -> None:
+    def __init__(
+        self,
+        path: str,
+        *,
+        place: Place | None,
+        overwrite: bool,
+        begun: Callable[[], object] | None = None,
+    ) -> None:
         self.name = "standard output" if path == STANDARD else path
         self.final: Path | None = None  #: None: a pipe or a device, which has no places
         self._file: IO[bytes]
+        self._begun = begun
+        self._fresh = place is None
         self.offset = 0
         if path == STANDARD:
             self._file = sys.stdout.buffer
@@ -68,7 +81,6 @@ class Output:
         if place is None:
             with reading(self.name):
                 self._file = self._locked("ab")
-                self._file.truncate(0)
             return
         self.offset = int_of(place, "octets", self.name)
         with reading(self.name):
@@ -102,8 +114,20 @@ class Output:
     def _no_places(self) -> InputError:
         return InputError("output", f"{self.name} cannot be resumed: write to a file")
 
+    def _begin(self) -> None:
+        """From here on there is nothing but what this job writes."""
+        if not self._fresh:
+            return
+        if self._begun is not None:
+            self._begun()
+        if self.final is not None:
+            with reading(self.name):
+                self._file.truncate(0)
+        self._fresh = False
+
     def write(self, octets: bytes | memoryview) -> int:
         """Append octets. Raises RowsError, such as for a full disk."""
+        self._begin()
         view = memoryview(octets).cast("B")
         at = 0
         with reading(self.name, f"octet {self.offset}"):
@@ -130,6 +154,7 @@ class Output:
         """Bring all to the disk, and tell how much it is. Raises RowsError, InputError."""
         if self.final is None:
             raise self._no_places()
+        self._begin()
         with reading(self.name):
             os.fsync(self._file.fileno())
         return {"octets": self.offset}
@@ -145,6 +170,7 @@ class Output:
 
     def close(self) -> None:
         """Bring all to the disk and give the file its final name. Raises RowsError."""
+        self._begin()
         with reading(self.name):
             if self.final is None:
                 self._file.flush()

@@ -9,12 +9,11 @@ from __future__ import annotations
 
 import gzip
 import io
-import sys
 import zlib
-from pathlib import Path
-from typing import TYPE_CHECKING, Any, BinaryIO, cast
+from typing import TYPE_CHECKING, Any, cast
 
 from senderid_fast.errors import MissingExtraError, RowsError
+from senderid_fast.rows.waiting import WaitingInput, open_raw
 
 if TYPE_CHECKING:
     from types import ModuleType
@@ -48,11 +47,11 @@ class InputStream:
 
     def __init__(self, path: str, offset: int = 0) -> None:
         self.path = path
-        self.size: int | None = None
         self._octets = 0  # that were read, where the file cannot tell
-        self._own = path != "-"
+        self.size: int | None
         try:
-            self._file: BinaryIO = Path(path).open("rb") if self._own else sys.stdin.buffer  # noqa: SIM115
+            raw, self.size = (WaitingInput(), None) if path == "-" else open_raw(path)
+            self._file = io.BufferedReader(raw)
         except (OSError, ValueError) as error:  # ValueError: a name with NUL
             raise self.failure("", error) from None
         try:
@@ -62,11 +61,7 @@ class InputStream:
             raise
 
     def _open(self, offset: int) -> None:
-        seekable = self._own and self._file.seekable()
-        if seekable:
-            self.size = self._file.seek(0, io.SEEK_END)
-            self._file.seek(0)
-        first = cast("io.BufferedReader", self._file).peek(len(_ZSTD))[: len(_ZSTD)]
+        first = self._file.peek(len(_ZSTD))[: len(_ZSTD)]
         self._data: Any = self._file
         self.compressed = True
         if first.startswith(_GZIP):
@@ -76,8 +71,9 @@ class InputStream:
             self._data = io.BufferedReader(stream, PIECE)
         else:
             self.compressed = False
-        if seekable and not self.compressed:
-            assert self.size is not None
+        # What may wait gives what there is.
+        self._read = self._data.read if self.size is not None else self._data.read1
+        if self.size is not None and not self.compressed:
             if offset > self.size:
                 raise self._shorter(offset)
             self._file.seek(offset)
@@ -96,7 +92,7 @@ class InputStream:
     def read(self, most: int, place: str = "") -> bytes:
         """Up to most octets, b"" at the end. Raises RowsError with the place given."""
         try:
-            octets = cast("bytes", self._data.read(most))
+            octets = cast("bytes", self._read(most))
         # ValueError: pyarrow's errors of bad data are some.
         except (OSError, EOFError, ValueError, zlib.error) as error:
             raise self.failure(place, error) from None
@@ -123,5 +119,4 @@ class InputStream:
 
     def close(self) -> None:
         """Let go of the file; standard input stays open."""
-        if self._own:
-            self._file.close()
+        self._file.close()

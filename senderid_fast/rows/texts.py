@@ -18,6 +18,7 @@ from senderid_fast.errors import RowsError
 from senderid_fast.rows.base import Block, Fault, Place
 from senderid_fast.rows.faults import quoted
 from senderid_fast.rows.inputs import Octets, int_of, natural, pyarrow
+from senderid_fast.rows.waiting import InputStopped
 
 if TYPE_CHECKING:
     import pyarrow as pa
@@ -61,6 +62,7 @@ class TextSource(ABC):
         self._line = 1
         self._skip = 0
         self._ended = False
+        self._stopped: InputStopped | None = None
 
     def close(self) -> None:
         """Let go of the file."""
@@ -82,14 +84,29 @@ class TextSource(ABC):
 
     # -- pieces ----------------------------------------------------------------------------------
 
+    def _more(self, size: int) -> bytes:
+        """The next octets; b"" at the end, or where the input was stopped."""
+        if self._stopped is None:
+            try:
+                return self._octets.read(size)
+            except InputStopped as stopped:
+                self._stopped = stopped
+        return b""
+
     def _begin(self) -> None:
         """Read the start of the text; a byte-order mark is passed over."""
-        while len(self._carry) < PIECE and (more := self._octets.read(PIECE - len(self._carry))):
-            self._carry += more
-        self._ended = len(self._carry) < PIECE
+        parts: list[bytes] = []
+        held = 0
+        while held < PIECE and (more := self._more(PIECE - held)):
+            parts.append(more)
+            held += len(more)
+        self._carry = b"".join(parts)
+        self._ended = held < PIECE
         if self._carry.startswith(MARK):
             self._carry = self._carry[len(MARK) :]
             self._octet = len(MARK)
+        if self._stopped is not None and not self._cut(self._carry):
+            raise self._stopped  # not even the first row is whole
 
     def _resume(self, place: Place) -> None:
         """Go on at a place; nothing may have been read but the start and a header."""
@@ -118,17 +135,19 @@ class TextSource(ABC):
         while True:
             parts, held = [self._carry], len(self._carry)
             while held < wanted and not self._ended:
-                more = self._octets.read(min(PIECE, wanted - held))
+                more = self._more(min(PIECE, wanted - held))
                 self._ended = not more
                 parts.append(more)
                 held += len(more)
             self._carry = b"".join(parts)
-            if not self._carry:
-                return
             cut = self._cut(self._carry)
             if cut:
                 wanted = PIECE
                 yield self._take(cut)
+            elif self._stopped is not None:
+                raise self._stopped  # what is left is half a row
+            elif not self._carry:
+                return
             elif self._ended:
                 yield self._last()
             elif held < ROW_LIMIT:
@@ -154,7 +173,7 @@ class TextSource(ABC):
             return self._take(end, fault)
         piece = self._take(len(self._carry), fault)
         while not self._ended:
-            more = self._octets.read(PIECE)
+            more = self._more(PIECE)
             self._ended = not more
             end = more.find(b"\n") + 1
             self._octet += end or len(more)

@@ -16,7 +16,7 @@ from senderid_fast._core.wire import read_answer, write_query
 from senderid_fast.questions import Answer, Question, RRType
 from senderid_fast.resolver.messages import text_to_name
 
-__all__ = ["wire"]
+__all__ = ["DEFAULT", "table", "wire"]
 
 DEFAULT = Question("a.example", RRType.TXT)
 
@@ -36,11 +36,11 @@ def wire(data: bytes) -> None:
     assert agrees(ours, dnspython_reads(data, question, query_id)), ours
     if isinstance(ours, Answer):
         assert not ours.status.is_error
-    _table(data, question, ours)
+    table(data, question, ours)
     _query(data)
 
 
-def _table(data: bytes, question: Question, ours: Answer | str) -> None:
+def table(data: bytes, question: Question, ours: Answer | str) -> None:
     ids = data[:2].ljust(2, b"\0") * 1024
     flights = Flights(Servers(1, 0), 1, 10, 1, lambda count: ids[:count])
     port = Port(_NoSocket(), 0, 0)

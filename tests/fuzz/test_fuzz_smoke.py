@@ -12,6 +12,7 @@ from pathlib import Path
 
 import pytest
 
+from fuzz.messages import main
 from fuzz.seeds import seeds_of
 from fuzz.targets import TARGETS
 
@@ -67,3 +68,8 @@ def test_mutations_of_seeds_keep_the_properties(name: str) -> None:
             raise
         if time.monotonic() > end:
             break
+
+
+def test_random_messages_are_read_in_a_loop() -> None:
+    """Many of them to their end, so that the long run is one over the whole of the codec."""
+    assert main(5_000, 1035) > 500

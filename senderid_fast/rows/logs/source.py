@@ -13,6 +13,7 @@ from senderid_fast.errors import RowsError
 from senderid_fast.rows.base import Block, Fault, Place
 from senderid_fast.rows.logs.lines import Lines, candidates
 from senderid_fast.rows.streams import arrow
+from senderid_fast.rows.waiting import InputStopped
 
 if TYPE_CHECKING:
     import pyarrow as pa
@@ -172,24 +173,30 @@ class LogSource:
         """The rows. Raises RowsError if it is no such log, or cannot be read on."""
         rows = LogRows()
         begun = self._offset
-        for piece in self._lines.pieces():
-            if not self._known:
-                self._look(piece.data)
-            at = 0
-            while at < len(piece.data):
-                end = self._take(piece.data, at, rows)
-                self._number += piece.data.count(b"\n", at, end)
-                self._offset += piece.octets(at, end)
-                self._cut += piece.cut(at, end)
-                at = end
-                full = len(rows) >= self._most or self._offset - begun >= BLOCK_OCTETS
-                if full and rows:
-                    yield self._block(rows)
-                    rows, begun = LogRows(), self._offset
-        if not self._known and self._seen:
+        stopped: InputStopped | None = None
+        try:
+            for piece in self._lines.pieces():
+                if not self._known:
+                    self._look(piece.data)
+                at = 0
+                while at < len(piece.data):
+                    end = self._take(piece.data, at, rows)
+                    self._number += piece.data.count(b"\n", at, end)
+                    self._offset += piece.octets(at, end)
+                    self._cut += piece.cut(at, end)
+                    at = end
+                    full = len(rows) >= self._most or self._offset - begun >= BLOCK_OCTETS
+                    if full and rows:
+                        yield self._block(rows)
+                        rows, begun = LogRows(), self._offset
+        except InputStopped as error:
+            stopped = error  # the lines that came are whole
+        if stopped is None and not self._known and self._seen:
             raise self._unknown(self._number)
         if rows:
             yield self._block(rows)
+        if stopped is not None:
+            raise stopped
 
     def _take(self, data: bytes, start: int, rows: LogRows) -> int:
         """Take rows until the block is full or the lines are over; returns where that is."""
