@@ -209,6 +209,8 @@ cdef class Record:
 cdef bytes octets_of_text(str text):
     """Text in UTF-8. Surrogates of PEP 383 are the octets they stand for; others stay what they are,
     which is nothing that any rule allows."""
+    if text.isascii():
+        return text.encode("ascii")
     try:
         return text.encode("utf-8", "surrogateescape")
     except UnicodeEncodeError:
