@@ -1,17 +1,20 @@
-"""The packets of the milter protocol, and the header fields in them: octets to objects, one by one.
+"""The packets of the milter protocol, and the header fields in them, both ways, one by one.
 
 What may live here: the loop over packets and the form of a field, since both run for everything that an MTA
-tells. What packets mean is known in milter/. Nothing is asked, and no octet is looked at before its length
-is known to be there.
+tells, and the packets that add fields, since most messages get some. What packets mean is known in milter/.
+Nothing is asked, and no octet is looked at before its length is known to be there.
 
 A packet: a length (32 bits, big-endian), a code of one octet, then data; the length counts code and data.
 """
 
 from cpython.bytearray cimport PyByteArray_AS_STRING, PyByteArray_GET_SIZE
 from cpython.bytes cimport PyBytes_AS_STRING, PyBytes_FromStringAndSize, PyBytes_GET_SIZE
-from cpython.unicode cimport PyUnicode_DecodeLatin1
+from cpython.unicode cimport PyUnicode_AsUTF8AndSize, PyUnicode_DecodeLatin1
 from libc.stdint cimport uint8_t
 from libc.string cimport memchr, memcpy
+
+from senderid_fast._core.escaping cimport Writing, put, writing_begin, writing_end
+from senderid_fast._core.fields cimport put_folded
 
 cdef enum:
     HEAD = 4               # octets of the length
@@ -198,6 +201,49 @@ cdef bytes line_of(const char *octets, Py_ssize_t named, Py_ssize_t length):
     mended(value, valued, out + named + 2)
     out[named + 2 + written] = c'\n'
     return line
+
+
+# INSHEADER: u32 index, name NUL value NUL
+def insert_fields(fields):
+    """The packets that add fields, each a name and a body, above all others; the first at the very top.
+
+    Each goes to the top, so the one to stand there goes last: other indexes would count the MTA's own fields,
+    and MTAs differ in which those are. Bodies are folded, their lines parted by LF.
+    """
+    cdef Writing out
+    writing_begin(&out)
+    try:
+        for name, body in reversed(fields):
+            put_inserted(&out, name, body)
+        return PyBytes_FromStringAndSize(<const char *>out.octets, out.length)
+    finally:
+        writing_end(&out)
+
+
+cdef int put_inserted(Writing *out, name, body) except -1:
+    cdef size_t start = out.length, value
+    cdef Py_ssize_t named = 0, length = 0
+    cdef const uint8_t *of_name = <const uint8_t *>PyUnicode_AsUTF8AndSize(name, &named)
+    cdef const uint8_t *of_body = <const uint8_t *>PyUnicode_AsUTF8AndSize(body, &length)
+    cdef const uint8_t *end
+    if not is_name(of_name, named):
+        raise ValueError(f"{name!r} is no name of a field")
+    put(out, b"\0\0\0\0i\0\0\0\0", 9)
+    put(out, of_name, named)
+    put(out, b"\0", 1)
+    value = out.length
+    put_folded(out, named + 2, of_body, length, b"\n", 1)
+    end = <const uint8_t *>memchr(out.octets + value, 0, out.length - value)
+    if end != NULL:
+        out.length = end - out.octets            # the MTA would not see what comes after it
+    put(out, b"\0", 1)
+    length_write(out.octets + start, out.length - start - HEAD)
+    return 0
+
+
+cdef void length_write(uint8_t *octets, size_t length) noexcept:
+    octets[0], octets[1] = <uint8_t>(length >> 24), <uint8_t>(length >> 16)
+    octets[2], octets[3] = <uint8_t>(length >> 8), <uint8_t>length
 
 
 cdef bint is_name(const uint8_t *octets, Py_ssize_t length) noexcept nogil:

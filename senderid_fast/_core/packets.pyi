@@ -1,4 +1,4 @@
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Self
 
 from typing_extensions import disjoint_base
@@ -24,3 +24,4 @@ class HeaderFields:
     def clear(self) -> None: ...
 
 def read_field(data: bytes) -> tuple[str, bytes] | None: ...
+def insert_fields(fields: Sequence[tuple[str, str]]) -> bytes: ...

@@ -16,7 +16,7 @@ from senderid_fast.milter.codec import (
     Changes,
     change_header,
     delete_recipient,
-    insert_header,
+    insert_fields,
     quarantine,
     reply_code,
 )
@@ -99,12 +99,7 @@ def at_end(
     if outcome.dropped and _DELETE_RECIPIENTS & changes:
         packets += [delete_recipient(path) for path in outcome.dropped]
     if outcome.add and _ADD_HEADERS & changes:
-        # Each goes to the top, so the one to stand there goes last. Other indexes would count the
-        # MTA's own fields, and MTAs differ in which those are.
-        packets += [
-            insert_header(0, field.name.encode("ascii"), field.folded("\n").encode("utf-8"))
-            for field in reversed(outcome.add)
-        ]
+        packets.append(insert_fields(outcome.add))
     packets.append(CONTINUE)
     return b"".join(packets), "quarantine" if action is Action.DISCARD else str(action)
 

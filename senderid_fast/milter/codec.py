@@ -16,7 +16,7 @@ from functools import lru_cache
 from struct import Struct, pack
 from typing import NamedTuple
 
-from senderid_fast._core.packets import HeaderFields, PacketReader, read_field
+from senderid_fast._core.packets import HeaderFields, PacketReader, insert_fields, read_field
 from senderid_fast.errors import SenderIDError
 
 __all__ = [
@@ -44,6 +44,7 @@ __all__ = [
     "add_recipient",
     "change_header",
     "delete_recipient",
+    "insert_fields",
     "insert_header",
     "negotiated",
     "quarantine",

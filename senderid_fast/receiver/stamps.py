@@ -8,10 +8,11 @@ from __future__ import annotations
 
 from enum import StrEnum
 
+from senderid_fast._core.fields import domain_of
 from senderid_fast._core.verdict import Verdict
 from senderid_fast.errors import InputError
 from senderid_fast.receiver.escaping import mailbox_or_quoted
-from senderid_fast.receiver.fields import Field, domain_of
+from senderid_fast.receiver.fields import Field
 from senderid_fast.results import Reason, Result
 
 __all__ = [

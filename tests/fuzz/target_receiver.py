@@ -2,7 +2,7 @@
 
 The first octet of an input chooses what the rest is: a Received field, a SUBMITTER value, a
 Received-SPF or Authentication-Results field, a header section whose forged fields are looked for,
-or what a stranger said, to be written and read back.
+what a stranger said, to be written and read back, or texts to be written as plain Python does.
 """
 
 from __future__ import annotations
@@ -10,8 +10,13 @@ from __future__ import annotations
 from collections.abc import Callable
 from email import message_from_bytes
 
+from support import plainfields as plain
+from support.outcomes import Address, Said
+
 import senderid_fast as sf
+from senderid_fast.milter.codec import insert_fields, insert_header
 from senderid_fast.receiver import (
+    Field,
     TrustedRelays,
     authentication_results,
     forged_fields,
@@ -88,6 +93,38 @@ def _written(data: bytes) -> None:
     assert read_authentication_results(results.body).of("spf")[0].result == verdict.result
 
 
+IDENTITIES = (("host", sf.Scope.SPF), ("helo", sf.Scope.SPF), ("mailfrom", sf.Scope.MFROM))
+RESULTS, REASONS = tuple(sf.Result), (sf.Reason.MATCHED, sf.Reason.DNS_ERROR)
+
+
+def _as_plainly(data: bytes) -> None:
+    # Two octets choose; what stands between line ends is the texts.
+    first, second, rest = *data[:2].ljust(2, b"\0"), data[2:]
+    eai, local_parts, reasons = bool(first & 1), bool(first & 2), bool(first & 4)
+    helo, mail_from, detail, *_ = *rest.split(b"\n", 2), b"", b"", b""
+    texts = [each.decode("utf-8", "surrogateescape") for each in (helo, mail_from, detail)]
+    said = Said(RESULTS[second % len(RESULTS)], REASONS[first >> 3 & 1], domain=texts[0])
+    said.sender, said.mechanism, said.detail = texts[1], texts[2], texts[2]
+    if first & 16:
+        said.identity, said.scope, said.pra = "pra", sf.Scope.PRA, Address("Sender", texts[1])
+    else:
+        said.identity, said.scope = IDENTITIES[second % 3]
+    spf = {"ip": "2001:db8::1", "helo": helo, "mail_from": mail_from, "receiver": MX, "eai": eai}
+    body = received_spf(said, **spf).body  # type: ignore[arg-type]
+    assert body == plain.received_spf(said, **spf)  # type: ignore[arg-type]
+    fields = [Field("Received-SPF", body), Field("X", texts[2].encode("utf-8", "replace").decode())]
+    if said.identity != "host":
+        how = {"local_parts": local_parts, "reasons": reasons, "eai": eai}
+        several = [said] * (1 + second // 32)
+        results = authentication_results(MX, *several, **how)  # type: ignore[arg-type]
+        assert results.body == plain.authentication_results(MX, *several, **how)
+        fields.append(results)
+    assert insert_fields(fields) == b"".join(
+        insert_header(0, name.encode(), plain.fold(name, body, "\n").encode())
+        for name, body in reversed(fields)
+    )
+
+
 KINDS: tuple[Callable[[bytes], None], ...] = (
     _received,
     _submitter,
@@ -95,6 +132,7 @@ KINDS: tuple[Callable[[bytes], None], ...] = (
     _authentication_results,
     _forged,
     _written,
+    _as_plainly,
 )
 
 
