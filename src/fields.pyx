@@ -1,7 +1,8 @@
 """Received-SPF and Authentication-Results (RFC 7208 9.1; RFC 8601): what a receiver says of a message.
 
-What may live here: the bodies of these two fields, and how a field is folded. How text of strangers is made
-fit for a field is in escaping.pyx, the faces of these functions are in receiver/fields.py.
+What may live here: the bodies of these two fields, how a field is folded, and the look at the names of all
+fields of a message for those that claim to be such. How text of strangers is made fit for a field is in
+escaping.pyx, the faces of these functions are in receiver/fields.py; what a claim is, in receiver/removal.py.
 
 A field must fit in a line even if nobody folds it (RFC 5322 2.1.1): it is written with less and less of long
 values until it does.
@@ -306,3 +307,23 @@ def fold(name, body, line_end):
         return writing_text(&out)
     finally:
         writing_end(&out)
+
+
+# Fields of others ----------------------------------------------------------------------------------
+
+def of_kinds(fields, dict kinds not None, note):
+    """The position, the kind and the body of each field whose name is of a kind other than 0.
+
+    fields  names and bodies
+    kinds   numbers of kinds by name; note(name) gives those that are not there
+    """
+    cdef list found = []
+    cdef Py_ssize_t position = 0
+    for name, body in fields:
+        kind = kinds.get(name)
+        if kind is None:
+            kind = note(name)
+        if kind:
+            found.append((position, kind, body))
+        position += 1
+    return found

@@ -1,5 +1,5 @@
 import ipaddress
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 
 from senderid_fast._core.pra import Pra
 from senderid_fast._core.verdict import Verdict
@@ -24,3 +24,6 @@ def authentication_results(
 ) -> str: ...
 def domain_of(pra: Pra) -> str: ...
 def fold(name: str, body: str, line_end: str) -> str: ...
+def of_kinds(
+    fields: Iterable[tuple[str, str | bytes]], kinds: dict[str, int], note: Callable[[str], int]
+) -> list[tuple[int, int, str | bytes]]: ...

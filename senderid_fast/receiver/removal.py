@@ -11,6 +11,7 @@ from collections.abc import Collection, Iterable
 from functools import lru_cache
 from typing import AnyStr
 
+from senderid_fast._core.fields import of_kinds
 from senderid_fast.errors import InputError
 from senderid_fast.identities import a_labels
 from senderid_fast.receiver.reading import read_authentication_results, read_received_spf
@@ -57,18 +58,13 @@ def forged_fields(
     """
     ours = _names("authserv_id", authserv_id)
     hosts = ours if receiver is None else _names("receiver", receiver)
-    forged: list[int] = []
-    known = _kinds.get
-    for position, (name, body) in enumerate(fields):
-        kind = known(name)
-        if kind is None:
-            kind = _note(name)
-        if kind and (
-            kind == _ALWAYS
-            or (kind == _RESULTS and _claims_results(body, ours))
-            or (kind == _SPF and (all_received_spf or _claims_spf(body, hosts)))
-        ):
-            forged.append(position)
+    forged = [
+        position
+        for position, kind, body in of_kinds(fields, _kinds, _note)
+        if kind == _ALWAYS
+        or (kind == _RESULTS and _claims_results(body, ours))
+        or (kind == _SPF and (all_received_spf or _claims_spf(body, hosts)))
+    ]
     return forged[::-1]
 
 
