@@ -77,11 +77,16 @@ cdef class PacketReader:
         cdef const uint8_t *octets
         cdef const uint8_t *packet
         cdef Py_ssize_t length, end
-        if type(self._data) is bytes:
-            octets, end = <const uint8_t *>PyBytes_AS_STRING(self._data), PyBytes_GET_SIZE(self._data)
-        else:
-            octets, end = <const uint8_t *>PyByteArray_AS_STRING(self._data), PyByteArray_GET_SIZE(self._data)
-        while end - self._at >= HEAD:
+        cdef HeaderFields fields
+        while True:
+            # Anew for each packet: keeping a field can start the garbage collector, and with it code that
+            # feeds or drops.
+            if type(self._data) is bytes:
+                octets, end = <const uint8_t *>PyBytes_AS_STRING(self._data), PyBytes_GET_SIZE(self._data)
+            else:
+                octets, end = <const uint8_t *>PyByteArray_AS_STRING(self._data), PyByteArray_GET_SIZE(self._data)
+            if end - self._at < HEAD:
+                break
             packet = octets + self._at
             length = (<Py_ssize_t>packet[0] << 24 | <Py_ssize_t>packet[1] << 16
                       | <Py_ssize_t>packet[2] << 8 | packet[3])
@@ -94,9 +99,10 @@ cdef class PacketReader:
             packet += HEAD
             if packet[0] == MACRO and length > 1 and not self._wanted_of(packet[1]):
                 continue
-            if (packet[0] == HEADER and self._fields is not None
-                    and self._fields.take(<const char *>packet + 1, length - 1)):
-                continue
+            if packet[0] == HEADER and self._fields is not None:
+                fields = self._fields
+                if fields.take(<const char *>packet + 1, length - 1):
+                    continue
             return packet[0], PyBytes_FromStringAndSize(<const char *>packet + 1, length - 1)
         if self._at == end:
             self.drop()  # so that an idle connection holds nothing
@@ -133,9 +139,11 @@ cdef class HeaderFields:
         if length >= self._room or len(self.fields) >= self._most:
             self._room = 0  # what does not fit ends the section: nothing below it is taken
             return False
+        # The octets are done with before a tuple is made, which can start the garbage collector.
+        name, value, line = name_of(octets, named), value_of(octets, named, length), line_of(octets, named, length)
         self._room -= length + 1
-        self.fields.append((name_of(octets, named), value_of(octets, named, length)))
-        self._lines.append(line_of(octets, named, length))
+        self._lines.append(line)
+        self.fields.append((name, value))
         return True
 
     def octets(self):
