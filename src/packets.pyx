@@ -170,10 +170,11 @@ def read_field(bytes data not None):
 cdef Py_ssize_t name_length(const char *octets, Py_ssize_t length) noexcept nogil:
     """-1: that is not what the data is."""
     cdef const char *end = <const char *>memchr(octets, 0, length)
-    cdef const char *value = end + 1
+    cdef const char *value
     cdef Py_ssize_t valued
     if end == NULL:
         return -1
+    value = end + 1
     valued = length - (end - octets) - 2
     if valued < 0 or <const char *>memchr(value, 0, valued + 1) != value + valued:
         return -1
