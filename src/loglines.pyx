@@ -6,9 +6,10 @@ octet is written before there is room for all that may become of its value.
 """
 
 from cpython.bytes cimport PyBytes_AS_STRING, PyBytes_FromStringAndSize, PyBytes_GET_SIZE
-from cpython.mem cimport PyMem_Free, PyMem_Realloc
 from libc.stdint cimport uint8_t, uint32_t
 from libc.string cimport memcpy
+
+from senderid_fast._core.escaping cimport Writing, put, reserve, utf8_write, writing_begin, writing_end
 
 cdef extern from "Python.h":
     bint PyUnicode_IS_ASCII(object text) noexcept
@@ -21,7 +22,6 @@ cdef enum:
     MOST = 256             # octets of a value
     SHORT = 32             # octets of a value in a line that would be too long
     LINE = 4_000           # octets: a pipe takes 4,096 at once; <6> and the line end are the sink's
-    FIRST_ROOM = 2_048     # of a line that nobody made long
     # What an octet can be.
     BARE = 1               # in a pair: needs no quotes
     QUOTED = 2             # in a pair: stands for itself between quotes
@@ -46,11 +46,6 @@ cdef void fill_kinds() noexcept:
 
 fill_kinds()
 
-ctypedef struct Line:
-    char *octets
-    Py_ssize_t length
-    Py_ssize_t room
-
 
 def write_line(time, level, fields, bint as_json):
     """The line, without an end: time, level and the fields, without those that are None.
@@ -58,21 +53,22 @@ def write_line(time, level, fields, bint as_json):
     A field is a key in ASCII that needs no quotes, and str, octets, a number or None. A line that would be
     longer than LINE_MOST has values of SHORT octets.
     """
-    cdef Line line = Line(NULL, 0, 0)
+    cdef Writing line
     cdef dict pairs = fields if type(fields) is dict else dict(fields)
+    writing_begin(&line)
     try:
         put_line(&line, time, level, pairs, MOST, as_json)
         if line.length > LINE:
             line.length = 0
             put_line(&line, time, level, pairs, SHORT, as_json)
             if not as_json:  # this may end anywhere
-                line.length = min(line.length, <Py_ssize_t>LINE)
-        return PyBytes_FromStringAndSize(line.octets, line.length)
+                line.length = min(line.length, <size_t>LINE)
+        return PyBytes_FromStringAndSize(<const char *>line.octets, line.length)
     finally:
-        PyMem_Free(line.octets)
+        writing_end(&line)
 
 
-cdef int put_line(Line *line, time, level, dict pairs, Py_ssize_t most, bint as_json) except -1:
+cdef int put_line(Writing *line, time, level, dict pairs, Py_ssize_t most, bint as_json) except -1:
     if as_json:
         put(line, b"{", 1)
     if time is not None:
@@ -88,14 +84,14 @@ cdef int put_line(Line *line, time, level, dict pairs, Py_ssize_t most, bint as_
     return 0
 
 
-cdef int put_field(Line *line, key, value, Py_ssize_t most, bint as_json) except -1:
+cdef int put_field(Writing *line, key, value, Py_ssize_t most, bint as_json) except -1:
     if type(key) is not str or not PyUnicode_IS_ASCII(key):
         raise TypeError("the keys of a line must be str, in ASCII")
-    if line.length > as_json:  # JSON begins with a brace
+    if line.length > <size_t>as_json:  # JSON begins with a brace
         put(line, b"," if as_json else b" ", 1)
     if as_json:
         put(line, b'"', 1)
-    put(line, <const char *>PyUnicode_DATA(key), PyUnicode_GET_LENGTH(key))
+    put(line, PyUnicode_DATA(key), PyUnicode_GET_LENGTH(key))
     if as_json:
         put(line, b'":', 2)
     else:
@@ -103,7 +99,7 @@ cdef int put_field(Line *line, key, value, Py_ssize_t most, bint as_json) except
     return put_value(line, value, most, as_json)
 
 
-cdef int put_value(Line *line, value, Py_ssize_t most, bint as_json) except -1:
+cdef int put_value(Writing *line, value, Py_ssize_t most, bint as_json) except -1:
     """Write a value, and no more than most octets of it: its first ones and "..."."""
     cdef uint8_t[4 * (MOST + 1)] encoded
     cdef const uint8_t *octets
@@ -132,11 +128,11 @@ cdef int put_value(Line *line, value, Py_ssize_t most, bint as_json) except -1:
     return 0
 
 
-cdef int put_number(Line *line, text) except -1:
+cdef int put_number(Writing *line, text) except -1:
     """A number as Python writes it."""
     if not PyUnicode_IS_ASCII(text):
         raise ValueError("a number of a line must be ASCII")
-    return put(line, <const char *>PyUnicode_DATA(text), PyUnicode_GET_LENGTH(text))
+    return put(line, PyUnicode_DATA(text), PyUnicode_GET_LENGTH(text))
 
 
 cdef Py_ssize_t encode(text, Py_ssize_t length, uint8_t *out) noexcept:
@@ -157,34 +153,18 @@ cdef Py_ssize_t encode(text, Py_ssize_t length, uint8_t *out) noexcept:
             break
     for at in range(length):
         c = PyUnicode_READ(kind, data, at)
-        if c < 0x80:
-            out[end] = <uint8_t>c
-            end += 1
-        elif escaped and 0xDC80 <= c < 0xDD00:
+        if escaped and 0xDC80 <= c < 0xDD00:
             out[end] = <uint8_t>(c & 0xFF)
             end += 1
-        elif c < 0x800:
-            out[end] = <uint8_t>(0xC0 | c >> 6)
-            out[end + 1] = <uint8_t>(0x80 | c & 0x3F)
-            end += 2
-        elif c < 0x10000:
-            out[end] = <uint8_t>(0xE0 | c >> 12)
-            out[end + 1] = <uint8_t>(0x80 | c >> 6 & 0x3F)
-            out[end + 2] = <uint8_t>(0x80 | c & 0x3F)
-            end += 3
         else:
-            out[end] = <uint8_t>(0xF0 | c >> 18)
-            out[end + 1] = <uint8_t>(0x80 | c >> 12 & 0x3F)
-            out[end + 2] = <uint8_t>(0x80 | c >> 6 & 0x3F)
-            out[end + 3] = <uint8_t>(0x80 | c & 0x3F)
-            end += 4
+            end += utf8_write(c, out + end)
     return end
 
 
 # ---- values, once there is room for them ------------------------------------------------------
 
 
-cdef void put_octets(Line *line, const uint8_t *octets, Py_ssize_t length, bint is_cut) noexcept:
+cdef void put_octets(Writing *line, const uint8_t *octets, Py_ssize_t length, bint is_cut) noexcept:
     r"""In quotes where it needs them; in there " and \ have a \ before them, and any other octet that is not
     visible ASCII or a space is \xNN."""
     cdef Py_ssize_t at = 0
@@ -192,7 +172,7 @@ cdef void put_octets(Line *line, const uint8_t *octets, Py_ssize_t length, bint 
     while at < length and KINDS[octets[at]] & BARE:
         at += 1
     if at == length > 0:
-        put_known(line, <const char *>octets, length)
+        put_known(line, octets, length)
         put_dots(line, is_cut)
         return
     put_octet(line, c'"')
@@ -210,7 +190,7 @@ cdef void put_octets(Line *line, const uint8_t *octets, Py_ssize_t length, bint 
     put_octet(line, c'"')
 
 
-cdef void put_text(Line *line, const uint8_t *octets, Py_ssize_t length, bint is_cut) noexcept:
+cdef void put_text(Writing *line, const uint8_t *octets, Py_ssize_t length, bint is_cut) noexcept:
     r"""A string of JSON (RFC 8259 7) in ASCII; octets that are no UTF-8 are the text \xNN in it."""
     cdef Py_ssize_t at = 0, run
     cdef uint32_t code
@@ -220,7 +200,7 @@ cdef void put_text(Line *line, const uint8_t *octets, Py_ssize_t length, bint is
         run = at
         while at < length and KINDS[octets[at]] & TEXT:
             at += 1
-        put_known(line, <const char *>octets + run, at - run)
+        put_known(line, octets + run, at - run)
         if at == length:
             break
         octet = octets[at]
@@ -243,7 +223,7 @@ cdef void put_text(Line *line, const uint8_t *octets, Py_ssize_t length, bint is
     put_octet(line, c'"')
 
 
-cdef void put_escaped(Line *line, uint8_t octet) noexcept:
+cdef void put_escaped(Writing *line, uint8_t octet) noexcept:
     """One of the characters of ASCII that have a form of their own, or a control."""
     cdef uint8_t letter = octet
     if octet == c'\n':
@@ -290,47 +270,28 @@ cdef Py_ssize_t character(const uint8_t *octets, Py_ssize_t left, uint32_t *code
 # ---- octets -----------------------------------------------------------------------------------
 
 
-cdef int reserve(Line *line, Py_ssize_t more) except -1:
-    """Make room for so many octets."""
-    cdef Py_ssize_t room
-    cdef void *grown
-    if line.room - line.length < more:
-        room = max(2 * (line.length + more), <Py_ssize_t>FIRST_ROOM)
-        grown = PyMem_Realloc(line.octets, room)
-        if grown == NULL:
-            raise MemoryError
-        line.octets, line.room = <char *>grown, room
-    return 0
-
-
-cdef int put(Line *line, const char *octets, Py_ssize_t length) except -1:
-    reserve(line, length)
-    put_known(line, octets, length)
-    return 0
-
-
-cdef inline void put_known(Line *line, const char *octets, Py_ssize_t length) noexcept:
-    """As put(), where reserve() has been called."""
+cdef inline void put_known(Writing *line, const void *octets, Py_ssize_t length) noexcept:
+    """As put() of escaping.pyx, where reserve() has been called."""
     memcpy(line.octets + line.length, octets, length)
     line.length += length
 
 
-cdef inline void put_octet(Line *line, uint8_t octet) noexcept:
-    line.octets[line.length] = <char>octet
+cdef inline void put_octet(Writing *line, uint8_t octet) noexcept:
+    line.octets[line.length] = octet
     line.length += 1
 
 
-cdef void put_dots(Line *line, bint is_cut) noexcept:
+cdef void put_dots(Writing *line, bint is_cut) noexcept:
     if is_cut:
         put_known(line, b"...", 3)
 
 
-cdef void put_code(Line *line, uint32_t code) noexcept:
+cdef void put_code(Writing *line, uint32_t code) noexcept:
     put_known(line, b"\\u", 2)
     put_digits(line, code, 4)
 
 
-cdef void put_digits(Line *line, uint32_t number, int count) noexcept:
+cdef void put_digits(Writing *line, uint32_t number, int count) noexcept:
     while count:
         count -= 1
         put_octet(line, <uint8_t>DIGITS[number >> 4 * count & 0xF])

@@ -1,8 +1,8 @@
 # Text of strangers as it may stand in a header field (RFC 5322 3.2; RFC 2045 5.1).
-from libc.stdint cimport uint8_t
+from libc.stdint cimport uint8_t, uint32_t
 
 cdef enum:
-    WRITING_ROOM = 1024       # a field within one line fits
+    WRITING_ROOM = 1024       # a field within one line fits, and most lines of a log
 
 # Octets that are being written: ASCII or UTF-8. It must not be copied.
 ctypedef struct Writing:
@@ -22,8 +22,10 @@ cdef enum Form:
 cdef void writing_begin(Writing *out) noexcept
 cdef void writing_end(Writing *out) noexcept
 cdef str writing_text(Writing *out)
+cdef int reserve(Writing *out, size_t more) except -1
 cdef int put(Writing *out, const void *octets, size_t length) except -1
 cdef int put_word(Writing *out, const char *word) except -1
+cdef int utf8_write(uint32_t c, uint8_t *octets) noexcept
 cdef int put_form(Writing *out, const uint8_t *octets, size_t length, Form form) except -1
 cdef int put_value(Writing *out, value, Py_ssize_t limit, bint eai, Form form) except -1
 cdef int put_mailbox(Writing *out, value, Py_ssize_t limit, bint eai, a_labels) except -1
