@@ -64,7 +64,6 @@ PACKET_MOST = 1 << 20
 
 _LENGTH = Struct(">I")
 _THREE = Struct(">III")
-_INSERT = Struct(">IcI")
 
 
 class Command(IntEnum):
@@ -296,7 +295,7 @@ def _packet(code: bytes, data: bytes = b"") -> bytes:
 
 def _text(octets: bytes) -> bytes:
     """Text ended by NUL; what comes after a NUL in it, the MTA would not see anyway."""
-    return (octets.partition(b"\0")[0] if b"\0" in octets else octets) + b"\0"
+    return octets.partition(b"\0")[0] + b"\0"
 
 
 # Without data:
@@ -344,10 +343,7 @@ def add_header(name: bytes, value: bytes) -> bytes:
 # INSHEADER:   u32 index, name NUL value NUL
 def insert_header(index: int, name: bytes, value: bytes) -> bytes:
     """A field at a place of the header section; 0 is the top, above the MTA's own Received."""
-    if b"\0" in name or b"\0" in value:
-        name, value = _text(name)[:-1], _text(value)[:-1]
-    head = _INSERT.pack(7 + len(name) + len(value), b"i", index)
-    return b"%b%b\0%b\0" % (head, name, value)
+    return _packet(b"i", pack(">I", index) + _text(name) + _text(value))
 
 
 # CHGHEADER:   u32 index, name NUL value NUL
