@@ -16,8 +16,8 @@ LINE_MOST = 4_000
 Value = str | bytes | int | float | None
 
 _BARE = re.compile(r"[!#-<>-\[\]-~]+").fullmatch  # without space, '"', "=" and "\"
-_IN_QUOTES = re.compile(r"[ !#-\[\]-~]*+").fullmatch
-_ESCAPED = re.compile(r"[^ !#-\[\]-~]")
+_ESCAPES = {octet: f"\\x{octet:02x}" for octet in (*range(0x20), *range(0x7F, 0x100))}
+_ESCAPES |= {ord(character): f"\\{character}" for character in '"\\'}
 
 
 def plain_line(fields: Mapping[str, Value]) -> bytes:
@@ -53,7 +53,7 @@ def _quoted(value: str | bytes | float, most: int) -> str:
         text = _octets(value, most).decode("latin-1")
     if _BARE(text):
         return text
-    return f'"{text if _IN_QUOTES(text) else _ESCAPED.sub(_escape, text)}"'
+    return f'"{text.translate(_ESCAPES)}"'
 
 
 def _dumped(value: str | bytes | float, most: int) -> str:
@@ -73,11 +73,6 @@ def _plain(key: str, value: Value) -> str:
 
 def _json(key: str, value: Value) -> str:
     return "" if value is None else f'"{key}":{_dumped(value, VALUE_MOST)}'
-
-
-def _escape(found: re.Match[str]) -> str:
-    character = found[0]
-    return f"\\{character}" if character in '"\\' else f"\\x{ord(character):02x}"
 
 
 def _octets(value: str | bytes, most: int) -> bytes:
