@@ -14,6 +14,7 @@ from senderid_fast._core.packets import HeaderFields, PacketReader, read_field
 
 __all__ = ["packets"]
 
+HEADER = ord("L")
 MACROS = (b"", b"MR")  # the commands whose macros are wanted
 
 
@@ -23,7 +24,7 @@ class _Impossible(Exception):
 
 def packets(data: bytes) -> None:
     """The packets are those of the octets, however these are cut and whenever packets are taken;
-    and each is a field, or none."""
+    and each is a field, or none. Fields that are collected are those among them."""
     found = read_input(data)
     if found is None:
         return
@@ -35,15 +36,29 @@ def packets(data: bytes) -> None:
     assert _taken([octets], most, macros, at_once=True) == expected
     assert _taken(pieces, most, macros, at_once=True) == expected
     assert _taken(pieces, most, macros, at_once=False) == expected
+    header = HeaderFields(1 << 30, len(octets))
+    left = [each for each in expected.packets if each[0] != HEADER or not plain.read_field(each[1])]
+    fields = [plain.read_field(body) for code, body in expected.packets if code == HEADER]
+    taken = _taken(pieces, most, macros, at_once=True, header=header)
+    assert taken == expected._replace(packets=left)
+    assert header.fields == [each for each in fields if each]
     for _, body in expected.packets:
         _check_field(body)
     _check_field(octets)
 
 
-def _taken(pieces: list[bytes], most: int, macros: bytes, *, at_once: bool) -> plain.Read:
+def _taken(
+    pieces: list[bytes],
+    most: int,
+    macros: bytes,
+    *,
+    at_once: bool,
+    header: HeaderFields | None = None,
+) -> plain.Read:
     """By a reader. Either all packets are taken after each piece, or one, and the others after the
     last piece."""
     reader = PacketReader(most, bytes(code in macros for code in range(256)), _Impossible)
+    reader.collect(header)
     found: list[tuple[int, bytes]] = []
     try:
         for piece in pieces:
