@@ -4,8 +4,8 @@ What may live here: octets on the disk, and their safety. No format of rows.
 
 A job writes to `<out>.partial` and renames it when all is written, so that a file with the final
 name is a whole one. What a place names is on the disk. The partial file is locked: two jobs with
-one output would ruin it. What an earlier job left in it goes with the first octets that are
-written: a job that fails before has lost nothing.
+one output would ruin it. What an earlier job left in it goes when the output begins, and nothing
+can be wrong any more with what was asked for: a job that fails before has lost nothing.
 """
 
 from __future__ import annotations
@@ -40,8 +40,7 @@ class Output:
     path       "-" is standard output
     place      where a killed job was, as place() gave it: what lies behind is cut off
     overwrite  whether a file that has the final name may be replaced
-    begun      without a place: called once, before the first octets are written and what an earlier
-               job left is lost
+    begun      without a place: called once, by begin(), before what an earlier job left is lost
 
     A link is followed: the file it names is replaced, not the link. Raises InputError, RowsError.
     """
@@ -114,8 +113,8 @@ class Output:
     def _no_places(self) -> InputError:
         return InputError("output", f"{self.name} cannot be resumed: write to a file")
 
-    def _begin(self) -> None:
-        """From here on there is nothing but what this job writes."""
+    def begin(self) -> None:
+        """From here on there is nothing but what this job writes; so it is when it writes, too."""
         if not self._fresh:
             return
         if self._begun is not None:
@@ -127,7 +126,7 @@ class Output:
 
     def write(self, octets: bytes | memoryview) -> int:
         """Append octets. Raises RowsError, such as for a full disk."""
-        self._begin()
+        self.begin()
         view = memoryview(octets).cast("B")
         at = 0
         with reading(self.name, f"octet {self.offset}"):
@@ -154,7 +153,7 @@ class Output:
         """Bring all to the disk, and tell how much it is. Raises RowsError, InputError."""
         if self.final is None:
             raise self._no_places()
-        self._begin()
+        self.begin()
         with reading(self.name):
             os.fsync(self._file.fileno())
         return {"octets": self.offset}
@@ -170,7 +169,7 @@ class Output:
 
     def close(self) -> None:
         """Bring all to the disk and give the file its final name. Raises RowsError."""
-        self._begin()
+        self.begin()
         with reading(self.name):
             if self.final is None:
                 self._file.flush()
