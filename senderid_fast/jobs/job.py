@@ -55,6 +55,10 @@ class Outcome(NamedTuple):
 class Beside(Protocol):
     """What is kept beside a job's output, and goes on with the job."""
 
+    def claim(self) -> None:
+        """The job will begin afresh: raises a SenderIDError if another one is at it."""
+        ...
+
     def begin(self) -> None:
         """The job begins afresh: what an earlier one left unfinished goes."""
         ...
@@ -260,6 +264,8 @@ class Job:
 
     def _forget(self) -> None:
         """The job begins afresh: the notes of an earlier one go, before what they speak of does."""
+        if self._beside is not None:
+            self._beside.claim()
         if self._state is not None:
             remove_checkpoint(self._state)
         if self._beside is not None:

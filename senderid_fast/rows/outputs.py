@@ -16,6 +16,7 @@ import os
 import stat
 import sys
 from collections.abc import Callable
+from io import FileIO
 from pathlib import Path
 from typing import IO
 
@@ -23,7 +24,7 @@ from senderid_fast.errors import InputError, RowsError
 from senderid_fast.rows.base import Place
 from senderid_fast.rows.inputs import STANDARD, int_of, reading
 
-__all__ = ["PARTIAL", "Output", "partial_of", "sync_folder"]
+__all__ = ["PARTIAL", "Output", "open_locked", "partial_of", "sync_folder"]
 
 PARTIAL = ".partial"  #: what the name of an unfinished output ends with
 
@@ -32,6 +33,24 @@ def partial_of(path: str) -> Path:
     """What an output at a path is written to until it is whole. A link is followed."""
     final = Path(os.path.realpath(path))
     return final.with_name(final.name + PARTIAL)
+
+
+def open_locked(partial: Path, mode: str) -> FileIO:
+    """Open a partial file that no other process writes. Raises RowsError, OSError."""
+    file = FileIO(partial, mode)
+    try:
+        fcntl.flock(file.fileno(), fcntl.LOCK_EX | fcntl.LOCK_NB)
+        # Another job may have ended since it was opened: then this is its whole output.
+        taken = not os.path.samestat(os.fstat(file.fileno()), partial.stat())
+    except (BlockingIOError, FileNotFoundError):
+        taken = True
+    except BaseException:
+        file.close()
+        raise
+    if taken:
+        file.close()
+        raise RowsError(str(partial), "", "another job is writing it")
+    return file
 
 
 class Output:
@@ -55,7 +74,7 @@ class Output:
     ) -> None:
         self.name = "standard output" if path == STANDARD else path
         self.final: Path | None = None  #: None: a pipe or a device, which has no places
-        self._file: IO[bytes]
+        self._file: IO[bytes] | FileIO
         self._begun = begun
         self._fresh = place is None
         self.offset = 0
@@ -79,13 +98,13 @@ class Output:
         self.partial = partial_of(self.name)
         if place is None:
             with reading(self.name):
-                self._file = self._locked("ab")
+                self._file = open_locked(self.partial, "ab")
             return
         self.offset = int_of(place, "octets", self.name)
         with reading(self.name):
             if not self.partial.exists():
                 raise RowsError(str(self.partial), "", "it is gone: begin the job anew")
-            self._file = self._locked("r+b")
+            self._file = open_locked(self.partial, "r+b")
             size = os.fstat(self._file.fileno()).st_size
             if size < self.offset:
                 self._file.close()
@@ -93,22 +112,6 @@ class Output:
                 raise RowsError(str(self.partial), "", problem)
             self._file.truncate(self.offset)
             self._file.seek(self.offset)
-
-    def _locked(self, mode: str) -> IO[bytes]:
-        file: IO[bytes] = self.partial.open(mode, buffering=0)
-        try:
-            fcntl.flock(file.fileno(), fcntl.LOCK_EX | fcntl.LOCK_NB)
-            # Another job may have ended since it was opened: then this is its whole output.
-            taken = not os.path.samestat(os.fstat(file.fileno()), self.partial.stat())
-        except (BlockingIOError, FileNotFoundError):
-            taken = True
-        except BaseException:
-            file.close()
-            raise
-        if taken:
-            file.close()
-            raise RowsError(str(self.partial), "", "another job is writing it")
-        return file
 
     def _no_places(self) -> InputError:
         return InputError("output", f"{self.name} cannot be resumed: write to a file")
@@ -162,7 +165,7 @@ class Output:
         """Go on with another file, of the same folder, in the place of the partial one."""
         with reading(self.name):
             source.replace(self.partial)
-            old, self._file = self._file, self._locked("r+b")
+            old, self._file = self._file, open_locked(self.partial, "r+b")
             old.close()
             self._file.seek(0, os.SEEK_END)
             self.offset = self._file.tell()

@@ -56,15 +56,15 @@ class ParquetSink:
         self._target: _Stretch | None = None
         self._footers: list[bytes] = []
         self._side: IO[bytes] | None = None
-        # First what may not suit Parquet: the footers of an earlier job are lost behind it.
-        self._open_stretch()
-        if output.final is not None:
-            self._side_path = output.partial.with_name(output.partial.name + FOOTERS)
-            try:
+        try:
+            # First what may not suit Parquet: the footers of an earlier job are lost behind it.
+            self._open_stretch()
+            if output.final is not None:
+                self._side_path = output.partial.with_name(output.partial.name + FOOTERS)
                 self._open_side(place)
-            except BaseException:
-                self.abandon()
-                raise
+        except BaseException:
+            self.abandon()
+            raise
 
     # -- the file of footers ---------------------------------------------------------------------
 

@@ -116,6 +116,35 @@ def test_a_job_that_is_written_to_is_not_disturbed(tmp_path: Path, capsys: Captu
     assert len(read(out)) == 200_000
 
 
+@pytest.mark.parametrize("more", [[], ["--overwrite"], ["--resume"]], ids=["new", "over", "on"])
+def test_answers_that_another_job_writes(more: list[str], tmp_path: Path, capsys: Capture) -> None:
+    """Two jobs with outputs of their own and one file of answers: the second one is refused, and
+    neither its notes nor the answers of the first one are lost."""
+    rows = write(tmp_path / "rows.csv", table_of(100_000))
+    other, answers = tmp_path / "other.csv", tmp_path / "answers.arrows"
+    keep = ["--save-answers", answers, "--zone", ZONE, "--quiet", *BLOCKS]
+    if more:  # there is a job to give up, or to go on with
+        killed(rows, "-o", other, *keep, out=other)
+    out = tmp_path / "out.csv"
+    first = start(rows, "-o", out, *keep, "--overwrite")
+    while not Path(f"{out}.state").exists():
+        assert first.poll() is None, first.communicate()
+        time.sleep(0.002)
+    first.send_signal(signal.SIGSTOP)
+    _, status = os.waitpid(first.pid, os.WUNTRACED)
+    assert os.WIFSTOPPED(status)
+    before = contents(tmp_path)
+    batch(rows, "-o", other, *keep, *more, status=2)
+    assert f"{answers}.partial: another job is writing it" in capsys.readouterr().err
+    (tmp_path / "other.csv.partial").touch()  # empty, if there was none
+    assert contents(tmp_path) == {"other.csv.partial": b"", **before}
+    first.send_signal(signal.SIGCONT)
+    first.communicate()
+    assert first.returncode == 0
+    batch(rows, "-o", tmp_path / "again.csv", "--answers", answers, "--quiet")
+    assert (tmp_path / "again.csv").read_bytes() == out.read_bytes()
+
+
 def test_columns_that_an_output_cannot_hold(tmp_path: Path, capsys: Capture) -> None:
     """Parquet has no such intervals: that is found out before what a job left is lost."""
     table = table_of(100_000)
