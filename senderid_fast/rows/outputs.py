@@ -24,15 +24,36 @@ from senderid_fast.errors import InputError, RowsError
 from senderid_fast.rows.base import Place
 from senderid_fast.rows.inputs import STANDARD, int_of, reading
 
-__all__ = ["PARTIAL", "Output", "open_locked", "partial_of", "sync_folder"]
+__all__ = [
+    "COPY",
+    "FOOTERS",
+    "PARTIAL",
+    "Output",
+    "open_locked",
+    "partial_of",
+    "remove_beside",
+    "sync_folder",
+]
 
 PARTIAL = ".partial"  #: what the name of an unfinished output ends with
+# What else formats keep while an output is unfinished; their names begin with that of its partial
+# file, and whoever has that file locked may write them.
+FOOTERS = ".footers"  #: row groups of Parquet
+COPY = ".copy"  #: batches of Arrow
 
 
 def partial_of(path: str) -> Path:
     """What an output at a path is written to until it is whole. A link is followed."""
     final = Path(os.path.realpath(path))
     return final.with_name(final.name + PARTIAL)
+
+
+def remove_beside(partial: Path) -> None:
+    """Remove what a format kept beside a partial file. Raises RowsError."""
+    for name in (FOOTERS, COPY):
+        path = partial.with_name(partial.name + name)
+        with reading(str(path)):
+            path.unlink(missing_ok=True)
 
 
 def open_locked(partial: Path, mode: str) -> FileIO:
@@ -125,6 +146,7 @@ class Output:
         if self.final is not None:
             with reading(self.name):
                 self._file.truncate(0)
+            remove_beside(self.partial)
         self._fresh = False
 
     def write(self, octets: bytes | memoryview) -> int:
@@ -183,6 +205,7 @@ class Output:
             self.partial.replace(self.final)
             self._file.close()
             sync_folder(self.final.parent)
+        remove_beside(self.partial)
 
     def abandon(self) -> None:
         """Let go of the file; what was written stays."""

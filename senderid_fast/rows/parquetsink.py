@@ -20,7 +20,7 @@ from typing import IO, TYPE_CHECKING, Any
 from senderid_fast.errors import InputError, RowsError
 from senderid_fast.rows.base import Place
 from senderid_fast.rows.inputs import int_of, pyarrow, reading
-from senderid_fast.rows.outputs import Output, sync_folder
+from senderid_fast.rows.outputs import FOOTERS, Output, sync_folder
 from senderid_fast.rows.parquetfooter import moved
 from senderid_fast.rows.textsinks import check_schema
 
@@ -29,7 +29,6 @@ if TYPE_CHECKING:
 
 __all__ = ["ParquetSink"]
 
-FOOTERS = ".footers"  #: what the name of the file of footers ends with
 GROUP_ROWS = 1 << 19  #: rows of a row group
 GROUP_OCTETS = 64 << 20  #: octets of a row group before it is encoded
 MAGIC = b"PAR1"
@@ -190,8 +189,6 @@ class ParquetSink:
         self._output.close()
         if self._side is not None:
             self._side.close()
-            with reading(str(self._side_path)):
-                self._side_path.unlink(missing_ok=True)
 
     def _joined(self) -> bytes:
         from pyarrow import parquet

@@ -234,33 +234,69 @@ class Killed(BaseException):
     """Stands for the end of the process."""
 
 
-@pytest.mark.parametrize(
-    "moment",
-    ["senderid_fast.cli.keeping.KeptAnswers.finish", "senderid_fast.rows.outputs.Output.close"],
-    ids=["before the answers have their name", "before the rows have theirs"],
-)
-def test_killed_at_the_very_end(
-    moment: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    """--resume gives both their names, asks nothing, and complains of nothing that is there."""
+MOMENTS = {
+    "before the answers have their name": "senderid_fast.cli.keeping.KeptAnswers.finish",
+    "before the rows have theirs": "senderid_fast.rows.outputs.Output.close",
+    "when they have it": "senderid_fast.rows.outputs.sync_folder",
+}
+
+
+def killed_at(moment: str, *words: Any) -> None:
+    """Run a command that ends where the function of this name would be called."""
 
     def kill(*_: object) -> None:
         raise Killed
 
-    old, rows = (write(tmp_path / f"{n}.csv", table_of(n, seed=n)) for n in (20, 500))
-    out, answers = tmp_path / "out.csv", tmp_path / "answers.arrows"
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(moment, kill)
+        with pytest.raises(Killed):
+            main(["batch", *map(str, words)])
+
+
+@pytest.mark.parametrize("name", ["csv", "parquet", "arrow"])
+@pytest.mark.parametrize("moment", MOMENTS.values(), ids=MOMENTS)
+def test_killed_at_the_very_end(moment: str, name: str, tmp_path: Path) -> None:
+    """--resume gives both their names, asks nothing, complains of nothing that is there, and leaves
+    nothing but them."""
+    old, rows = (write(tmp_path / f"{n}.{name}", table_of(n, seed=n)) for n in (20, 500))
+    out, answers = tmp_path / f"out.{name}", tmp_path / "answers.arrows"
     more = ["-o", out, "--save-answers", answers, "--zone", ZONE, "--quiet"]
     batch(old, *more)
     before = out.read_bytes()
-    with monkeypatch.context() as patch:
-        patch.setattr(moment, kill)
-        with pytest.raises(Killed):
-            main(["batch", str(rows), *map(str, more), "--overwrite"])
-    assert out.read_bytes() == before
+    killed_at(moment, rows, *more, "--overwrite")
+    assert (out.read_bytes() == before) == (moment != MOMENTS["when they have it"])
     batch(rows, *more, "--resume")
     assert len(read(out)) == 500
     assert sorted(path.name for path in tmp_path.iterdir()) == [
-        "20.csv", "500.csv", "answers.arrows", "out.csv",
+        f"20.{name}", f"500.{name}", "answers.arrows", out.name,
     ]  # fmt: skip
-    batch(rows, "-o", tmp_path / "again.csv", "--answers", answers, "--quiet")
-    assert (tmp_path / "again.csv").read_bytes() == out.read_bytes()
+    again = tmp_path / f"again.{name}"
+    batch(rows, "-o", again, "--answers", answers, "--quiet")
+    assert read(again) == read(out)
+
+
+def test_a_file_that_took_the_name_of_a_job_that_was_killed(
+    tmp_path: Path, capsys: Capture
+) -> None:
+    """It is not what the job wrote, and is neither called whole nor replaced."""
+    rows, out = write(tmp_path / "rows.csv", table_of(500)), tmp_path / "out.csv"
+    words = [rows, "-o", out, "--zone", ZONE, "--quiet"]
+    killed_at(MOMENTS["before the rows have theirs"], *words)
+    out.write_text("of somebody else\n")
+    before = contents(tmp_path)
+    batch(*words, "--resume", status=2)
+    assert "out.csv is there already" in capsys.readouterr().err
+    assert contents(tmp_path) == before
+    out.unlink()
+    batch(*words, "--resume")
+    assert len(read(out)) == 500
+
+
+def test_what_a_format_keeps_beside_an_output_goes_with_it(tmp_path: Path) -> None:
+    """Also where the job that comes after writes another format."""
+    rows, out = write(tmp_path / "rows.csv", table_of(100_000)), tmp_path / "out"
+    words = [rows, "-o", out, "--zone", ZONE, "--quiet", *BLOCKS, "--output-format"]
+    killed(*words, "parquet", out=out)
+    assert (tmp_path / "out.partial.footers").exists()
+    batch(*words, "csv", "--overwrite")
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["out", "rows.csv"]
