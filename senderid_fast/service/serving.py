@@ -91,7 +91,6 @@ def serve(
 
     Raises a SenderIDError for what keeps it from starting.
     """
-    _standard_streams()
     config = load()
     activation = Activation.from_environment()
     notifier = Notifier()
@@ -126,14 +125,6 @@ def _of_key(key: str) -> Iterator[None]:
         yield
     except ServiceError as error:
         raise ServiceError(f"{key}: {error.what}", error.problem) from None
-
-
-def _standard_streams() -> None:
-    """Have file descriptors 0 to 2. If whoever started us closed them, what is opened next would be
-    standard error, and have the log written into it."""
-    while (number := os.open(os.devnull, os.O_RDWR)) <= STDERR:
-        pass
-    os.close(number)
 
 
 def _preload(config: Config) -> None:
