@@ -7,10 +7,12 @@ from __future__ import annotations
 
 import gc
 import os
+import signal
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager, suppress
 from importlib import import_module
 from time import time
+from types import FrameType
 from typing import TYPE_CHECKING
 
 from senderid_fast.config.addresses import ListenAddress, listen_addresses
@@ -91,6 +93,7 @@ def serve(
 
     Raises a SenderIDError for what keeps it from starting.
     """
+    _heed_signals()
     config = load()
     activation = Activation.from_environment()
     notifier = Notifier()
@@ -116,6 +119,18 @@ def serve(
     finally:
         close_all([*listeners, *pages])
         notifier.close()
+
+
+def _heed_signals() -> None:
+    """Until the supervisor takes them: one that would end the service ends what has begun of it, so
+    that no socket file stays, and the wish to reload waits."""
+    signal.signal(signal.SIGTERM, _end)
+    signal.signal(signal.SIGINT, _end)
+    signal.pthread_sigmask(signal.SIG_BLOCK, (signal.SIGHUP,))
+
+
+def _end(_: int, __: FrameType | None) -> None:
+    raise SystemExit(0)
 
 
 @contextmanager
