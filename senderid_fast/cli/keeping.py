@@ -29,7 +29,7 @@ OPTION = "--save-answers"
 class KeptAnswers:
     """The answers of a job: a sink of RecordingResolver, and what is kept beside the job's output.
 
-    Raises InputError for a name that cannot be that of a file.
+    Raises InputError for a name that cannot be that of a file, and RowsError.
     """
 
     def __init__(self, name: str) -> None:
@@ -39,12 +39,12 @@ class KeptAnswers:
         self._writer: AnswerWriter | None = None
         self._held: FileIO | None = None  # with the lock on the partial file
         self._lock = threading.Lock()
-        if self._final.exists() and not self._final.is_file():
+        if self._is_there() and not self._final.is_file():
             raise InputError(OPTION, f"{name} is no file")
 
     def check_new(self) -> None:
         """Raise InputError if there is a file with the name."""
-        if self._final.exists():
+        if self._is_there():
             raise InputError(OPTION, f"{self._name} is there already: replace with --overwrite")
 
     def go_on(self, written: bool) -> None:
@@ -120,6 +120,12 @@ class KeptAnswers:
                 self.claim()
                 self._writer = AnswerWriter(self._partial)
             return self._writer
+
+    def _is_there(self) -> bool:
+        try:
+            return self._final.exists()
+        except OSError as error:
+            raise self._trouble(error) from None
 
     def _trouble(self, error: OSError) -> RowsError:
         return RowsError(self._name, "", f"cannot be written: {error.strerror or error}")

@@ -25,7 +25,7 @@ BLOCKS = ["--batch-rows", 2_000, "--checkpoint-seconds", 0]
 
 
 def contents(folder: Path) -> dict[str, bytes]:
-    return {path.name: path.read_bytes() for path in sorted(folder.iterdir())}
+    return {path.name: path.read_bytes() for path in sorted(folder.iterdir()) if path.exists()}
 
 
 def killed(*words: Any, out: Path) -> None:
@@ -216,6 +216,13 @@ def test_a_file_for_answers_that_is_another_one_of_the_command(
         assert f"error: --save-answers: {answers} {said}" in capsys.readouterr().err
     assert (rows.read_bytes(), zone.read_bytes()) == before
     assert Path("/dev/null").is_char_device()
+
+
+def test_a_file_for_answers_that_cannot_be_looked_for(tmp_path: Path, capsys: Capture) -> None:
+    rows = write(tmp_path / "rows.csv", table_of(10))
+    answers = tmp_path / ("a" * 300)
+    batch(rows, "-o", tmp_path / "out.csv", "--save-answers", answers, status=2)
+    assert f"{answers}: cannot be written: File name too long" in capsys.readouterr().err
 
 
 def test_a_failed_command_can_be_given_again_with_its_mistake_mended(
