@@ -225,6 +225,22 @@ def test_a_file_for_answers_that_cannot_be_looked_for(tmp_path: Path, capsys: Ca
     assert f"{answers}: cannot be written: File name too long" in capsys.readouterr().err
 
 
+def test_an_output_with_two_names_has_one_job(tmp_path: Path, capsys: Capture) -> None:
+    """By its other name it is neither begun anew nor found without a note."""
+    rows = write(tmp_path / "rows.csv", table_of(100_000))
+    out, link = tmp_path / "out.csv", tmp_path / "link.csv"
+    link.symlink_to(out)
+    words = [rows, "--zone", ZONE, "--quiet", *BLOCKS, "-o"]
+    killed(*words, link, out=out)
+    before = contents(tmp_path)
+    batch(*words, out, status=2)
+    assert "was begun and not finished" in capsys.readouterr().err
+    assert contents(tmp_path) == before
+    batch(*words, out, "--resume")
+    assert len(read(link)) == 100_000
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["link.csv", "out.csv", "rows.csv"]
+
+
 def test_a_failed_command_can_be_given_again_with_its_mistake_mended(
     tmp_path: Path, capsys: Capture
 ) -> None:
