@@ -16,6 +16,7 @@ import os
 import stat
 import sys
 from collections.abc import Callable
+from contextlib import suppress
 from io import FileIO
 from pathlib import Path
 from typing import IO
@@ -98,6 +99,7 @@ class Output:
         self._file: IO[bytes] | FileIO
         self._begun = begun
         self._fresh = place is None
+        self._made = False  # whether there was no partial file before
         self.offset = 0
         if path == STANDARD:
             self._file = sys.stdout.buffer
@@ -119,6 +121,7 @@ class Output:
         self.partial = partial_of(self.name)
         if place is None:
             with reading(self.name):
+                self._made = not self.partial.exists()
                 self._file = open_locked(self.partial, "ab")
             return
         self.offset = int_of(place, "octets", self.name)
@@ -208,9 +211,13 @@ class Output:
         remove_beside(self.partial)
 
     def abandon(self) -> None:
-        """Let go of the file; what was written stays."""
-        if self._file is not sys.stdout.buffer:
-            self._file.close()
+        """Let go of the file; what was written stays. Where nothing was begun, nothing is left."""
+        if self._file is sys.stdout.buffer:
+            return
+        if self._made and self._fresh and not self._file.closed:
+            with suppress(OSError):
+                self.partial.unlink()
+        self._file.close()
 
 
 def sync_folder(folder: Path) -> None:
