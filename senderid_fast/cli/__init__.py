@@ -120,8 +120,23 @@ def _run(argv: Sequence[str] | None) -> int:
 
 def program() -> NoReturn:
     """main() as a process of its own."""
+    _standard_streams()
     sys.meta_path.insert(0, _WithoutPandas())
     sys.exit(main())
+
+
+def _standard_streams() -> None:
+    """Have all three. In the place of one that whoever started us closed, what is opened next would
+    be standard error, and have errors written into it. To read or write one that is closed fails
+    as it does elsewhere; what would be said on standard error is lost."""
+    for name, flags, mode in (
+        ("stdin", os.O_WRONLY, "r"),
+        ("stdout", os.O_RDONLY, "w"),
+        ("stderr", os.O_WRONLY, "w"),
+    ):
+        if getattr(sys, name) is None:
+            number = os.open(os.devnull, flags)
+            setattr(sys, name, open(number, mode, encoding="utf-8", closefd=False))  # noqa: SIM115
 
 
 class _WithoutPandas:

@@ -4,7 +4,8 @@ What may live here: which file answers go to, and when it has its name. How answ
 told in answersets/streams.py.
 
 As with rows, what an earlier job left unfinished goes when a job begins afresh, and a file with the
-final name is replaced when the new one is whole: a command that fails has lost nothing.
+final name is replaced when the new one is whole: a command that fails has lost nothing. The partial
+file is locked, as that of rows is.
 """
 
 from __future__ import annotations
@@ -12,12 +13,13 @@ from __future__ import annotations
 import os
 import threading
 from datetime import datetime
+from io import FileIO
 from pathlib import Path
 
 from senderid_fast.answersets import AnswerWriter
 from senderid_fast.errors import InputError, RowsError
 from senderid_fast.questions import Answer, Question
-from senderid_fast.rows.outputs import partial_of, sync_folder
+from senderid_fast.rows.outputs import open_locked, partial_of, sync_folder
 
 __all__ = ["KeptAnswers"]
 
@@ -27,7 +29,7 @@ OPTION = "--save-answers"
 class KeptAnswers:
     """The answers of a job: a sink of RecordingResolver, and what is kept beside the job's output.
 
-    Raises InputError for a name that cannot be that of a file.
+    Raises InputError for a name that cannot be that of a file, and RowsError.
     """
 
     def __init__(self, name: str) -> None:
@@ -35,13 +37,14 @@ class KeptAnswers:
         self._final = Path(os.path.realpath(name))
         self._partial = partial_of(name)
         self._writer: AnswerWriter | None = None
+        self._held: FileIO | None = None  # with the lock on the partial file
         self._lock = threading.Lock()
-        if self._final.exists() and not self._final.is_file():
+        if self._is_there() and not self._final.is_file():
             raise InputError(OPTION, f"{name} is no file")
 
     def check_new(self) -> None:
         """Raise InputError if there is a file with the name."""
-        if self._final.exists():
+        if self._is_there():
             raise InputError(OPTION, f"{self._name} is there already: replace with --overwrite")
 
     def go_on(self, written: bool) -> None:
@@ -60,12 +63,21 @@ class KeptAnswers:
         """Append an answer; fetched_at None: now. Raises RowsError if the disk will not have it."""
         self._open().add(question, answer, fetched_at)
 
+    def claim(self) -> None:
+        """Keep other jobs from the partial file. Raises RowsError if one writes it."""
+        if self._held is None:
+            try:
+                self._held = open_locked(self._partial, "ab")
+            except OSError as error:
+                raise self._trouble(error) from None
+
     def begin(self) -> None:
         """Begin a file without answers. Raises RowsError."""
-        self.close()
-        self._writer = None
+        self.claim()
+        self._end_writer()
+        assert self._held is not None
         try:
-            self._partial.unlink(missing_ok=True)
+            self._held.truncate(0)
         except OSError as error:
             raise self._trouble(error) from None
         self._open()
@@ -80,24 +92,40 @@ class KeptAnswers:
         if self._writer is None:
             return
         self._writer.flush()
-        self._writer.close()
-        self._writer = None
+        self._end_writer()
         try:
             self._partial.replace(self._final)
             sync_folder(self._final.parent)
         except OSError as error:
             raise self._trouble(error) from None
+        self.close()
 
     def close(self) -> None:
         """Let go of the file; what was added stays."""
-        if self._writer is not None:
-            self._writer.close()
+        try:
+            self._end_writer()
+        finally:
+            held, self._held = self._held, None
+            if held is not None:
+                held.close()
+
+    def _end_writer(self) -> None:
+        writer, self._writer = self._writer, None
+        if writer is not None:
+            writer.close()
 
     def _open(self) -> AnswerWriter:
         with self._lock:
             if self._writer is None:
+                self.claim()
                 self._writer = AnswerWriter(self._partial)
             return self._writer
+
+    def _is_there(self) -> bool:
+        try:
+            return self._final.exists()
+        except OSError as error:
+            raise self._trouble(error) from None
 
     def _trouble(self, error: OSError) -> RowsError:
         return RowsError(self._name, "", f"cannot be written: {error.strerror or error}")

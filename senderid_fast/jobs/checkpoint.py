@@ -70,8 +70,9 @@ class Checkpoint:
 
 
 def state_path(output: str) -> Path:
-    """Where the note of a job with this output is kept."""
-    return Path(f"{output}.state")
+    """Where the note of a job with this output is kept: beside its partial file. A link is
+    followed, so that it is one note by whichever name the output is called."""
+    return Path(f"{os.path.realpath(output)}.state")
 
 
 def read_checkpoint(path: Path) -> Checkpoint | None:

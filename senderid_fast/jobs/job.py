@@ -29,7 +29,7 @@ from senderid_fast.jobs.options import JobOptions
 from senderid_fast.jobs.progress import Figures
 from senderid_fast.jobs.running import NOTE_SECONDS, Run
 from senderid_fast.jobs.summary import Summary
-from senderid_fast.rows.outputs import partial_of
+from senderid_fast.rows.outputs import partial_of, remove_beside
 from senderid_fast.rows.waiting import InputStopped, stoppable
 
 if TYPE_CHECKING:
@@ -54,6 +54,10 @@ class Outcome(NamedTuple):
 
 class Beside(Protocol):
     """What is kept beside a job's output, and goes on with the job."""
+
+    def claim(self) -> None:
+        """The job will begin afresh: raises a SenderIDError if another one is at it."""
+        ...
 
     def begin(self) -> None:
         """The job begins afresh: what an earlier one left unfinished goes."""
@@ -146,11 +150,12 @@ class Job:
             if there is not None:
                 raise InputError("output", f"{output} is there already: replace with overwrite")
         if resume and there is not None:
+            unfinished = partial_of(options.output).exists()
             if note is not None:
-                self._ended = note.ending and there != note.replaces
+                self._ended = note.ending and there != note.replaces and not unfinished
             else:
                 # A job that was killed before its first note has left the output as it was.
-                self._ended = not partial_of(options.output).exists()
+                self._ended = not unfinished
         if note is None:
             self._replaces = there
             if self.resumable and not self._ended:
@@ -216,7 +221,8 @@ class Job:
         """
         note, path = self._note, self._state
         if self._ended:
-            if path is not None:
+            if path is not None and self._options.output is not None:
+                remove_beside(partial_of(self._options.output))
                 remove_checkpoint(path)
             return Outcome(True, True, None if note is None else self._summary)
         with stoppable(stop):
@@ -260,6 +266,8 @@ class Job:
 
     def _forget(self) -> None:
         """The job begins afresh: the notes of an earlier one go, before what they speak of does."""
+        if self._beside is not None:
+            self._beside.claim()
         if self._state is not None:
             remove_checkpoint(self._state)
         if self._beside is not None:

@@ -18,7 +18,7 @@ from time import monotonic
 from typing import TYPE_CHECKING, NamedTuple
 
 from senderid_fast.rows.faults import with_faults
-from senderid_fast.rows.waiting import InputStopped
+from senderid_fast.rows.waiting import InputStopped, stoppable
 
 if TYPE_CHECKING:
     import pyarrow as pa
@@ -79,6 +79,7 @@ class Run:
         self._note_seconds = note_seconds
         self._waiting: queue.Queue[_Checked | None] = queue.Queue(WAITING)
         self._failed: BaseException | None = None
+        self._over = threading.Event()  # nothing more can be written: nothing more is waited for
         self._noted: Place | None = None
 
     def all(self) -> bool:
@@ -91,7 +92,8 @@ class Run:
         writer.start()
         done = False
         try:
-            done = self._check_all()
+            with stoppable(self._over):
+                done = self._check_all()
         finally:
             # Also when a source cannot be read on: what came before it is written and noted.
             self._hand_over(None)
@@ -137,6 +139,7 @@ class Run:
                 self._make_note()
         except BaseException as error:  # noqa: BLE001 - handed to the caller's thread
             self._failed = error
+            self._over.set()
 
     def _write(self, item: _Checked) -> None:
         batch, block = item

@@ -19,7 +19,7 @@ from typing import IO, TYPE_CHECKING, Any
 from senderid_fast.errors import InputError, RowsError
 from senderid_fast.rows.base import Place
 from senderid_fast.rows.inputs import int_of, pyarrow, reading
-from senderid_fast.rows.outputs import Output
+from senderid_fast.rows.outputs import COPY, Output
 from senderid_fast.rows.textsinks import Compressor, check_schema
 
 if TYPE_CHECKING:
@@ -27,7 +27,6 @@ if TYPE_CHECKING:
 
 __all__ = ["ArrowFileSink", "ArrowStreamSink", "Dictionaries"]
 
-COPY = ".copy"  #: what the name of the copy ends with
 END = b"\xff\xff\xff\xff\0\0\0\0"  #: the end of a stream
 MAGIC = 8  #: octets of a file before its schema
 

@@ -220,7 +220,8 @@ def open_sink(
     level         of the codec, or of ".gz" and ".zst"; None: what is usual
     dictionaries  Arrow: the values of dictionary columns that stay dictionaries, by name
     addresses     text: the columns of packed addresses
-    begun         without a place: called before what an earlier job left unfinished is lost
+    begun         without a place: called before what an earlier job left unfinished is lost, which
+                  it is when this returns
 
     Raises InputError, RowsError, MissingExtraError.
     """
@@ -246,35 +247,39 @@ def open_sink(
         raise InputError("level", "there is nothing that compresses")
     output = Output(path, place=place, overwrite=overwrite, begun=begun)
     try:
+        sink: RowSink
+        fixed = dictionaries or {}
         if known.name == "parquet":
             from senderid_fast.rows.parquetsink import ParquetSink
 
-            return ParquetSink(output, schema, place=place, options=options)
-        fixed = dictionaries or {}
-        if known.name == "arrow":
+            sink = ParquetSink(output, schema, place=place, options=options)
+        elif known.name == "arrow":
             from senderid_fast.rows.arrowsinks import ArrowFileSink
 
-            return ArrowFileSink(
+            sink = ArrowFileSink(
                 output, schema, place=place, fixed=fixed, options=options["options"]
             )
-        if known.name == "arrows":
+        elif known.name == "arrows":
             from senderid_fast.rows.arrowsinks import ArrowStreamSink
 
-            return ArrowStreamSink(
+            sink = ArrowStreamSink(
                 output, schema, fixed=fixed, compressor=compressor, options=options["options"]
             )
-        from senderid_fast.rows.textsinks import TextSink
+        else:
+            from senderid_fast.rows.textsinks import TextSink
 
-        return TextSink(
-            output,
-            schema,
-            delimiter=_DELIMITERS.get(known.name),
-            compressor=compressor,
-            addresses=addresses,
-        )
+            sink = TextSink(
+                output,
+                schema,
+                delimiter=_DELIMITERS.get(known.name),
+                compressor=compressor,
+                addresses=addresses,
+            )
+        output.begin()  # there are formats without a head that would have been written by now
     except BaseException:
         output.abandon()
         raise
+    return sink
 
 
 def _options(name: str, codec: str | None, level: int | None) -> dict[str, Any]:

@@ -4,8 +4,8 @@ What may live here: octets on the disk, and their safety. No format of rows.
 
 A job writes to `<out>.partial` and renames it when all is written, so that a file with the final
 name is a whole one. What a place names is on the disk. The partial file is locked: two jobs with
-one output would ruin it. What an earlier job left in it goes with the first octets that are
-written: a job that fails before has lost nothing.
+one output would ruin it. What an earlier job left in it goes when the output begins, and nothing
+can be wrong any more with what was asked for: a job that fails before has lost nothing.
 """
 
 from __future__ import annotations
@@ -16,6 +16,8 @@ import os
 import stat
 import sys
 from collections.abc import Callable
+from contextlib import suppress
+from io import FileIO
 from pathlib import Path
 from typing import IO
 
@@ -23,9 +25,22 @@ from senderid_fast.errors import InputError, RowsError
 from senderid_fast.rows.base import Place
 from senderid_fast.rows.inputs import STANDARD, int_of, reading
 
-__all__ = ["PARTIAL", "Output", "partial_of", "sync_folder"]
+__all__ = [
+    "COPY",
+    "FOOTERS",
+    "PARTIAL",
+    "Output",
+    "open_locked",
+    "partial_of",
+    "remove_beside",
+    "sync_folder",
+]
 
 PARTIAL = ".partial"  #: what the name of an unfinished output ends with
+# What else formats keep while an output is unfinished; their names begin with that of its partial
+# file, and whoever has that file locked may write them.
+FOOTERS = ".footers"  #: row groups of Parquet
+COPY = ".copy"  #: batches of Arrow
 
 
 def partial_of(path: str) -> Path:
@@ -34,14 +49,39 @@ def partial_of(path: str) -> Path:
     return final.with_name(final.name + PARTIAL)
 
 
+def remove_beside(partial: Path) -> None:
+    """Remove what a format kept beside a partial file. Raises RowsError."""
+    for name in (FOOTERS, COPY):
+        path = partial.with_name(partial.name + name)
+        with reading(str(path)):
+            path.unlink(missing_ok=True)
+
+
+def open_locked(partial: Path, mode: str) -> FileIO:
+    """Open a partial file that no other process writes. Raises RowsError, OSError."""
+    file = FileIO(partial, mode)
+    try:
+        fcntl.flock(file.fileno(), fcntl.LOCK_EX | fcntl.LOCK_NB)
+        # Another job may have ended since it was opened: then this is its whole output.
+        taken = not os.path.samestat(os.fstat(file.fileno()), partial.stat())
+    except (BlockingIOError, FileNotFoundError):
+        taken = True
+    except BaseException:
+        file.close()
+        raise
+    if taken:
+        file.close()
+        raise RowsError(str(partial), "", "another job is writing it")
+    return file
+
+
 class Output:
     """An output file, or a pipe or device that is written to as it is.
 
     path       "-" is standard output
     place      where a killed job was, as place() gave it: what lies behind is cut off
     overwrite  whether a file that has the final name may be replaced
-    begun      without a place: called once, before the first octets are written and what an earlier
-               job left is lost
+    begun      without a place: called once, by begin(), before what an earlier job left is lost
 
     A link is followed: the file it names is replaced, not the link. Raises InputError, RowsError.
     """
@@ -56,9 +96,10 @@ class Output:
     ) -> None:
         self.name = "standard output" if path == STANDARD else path
         self.final: Path | None = None  #: None: a pipe or a device, which has no places
-        self._file: IO[bytes]
+        self._file: IO[bytes] | FileIO
         self._begun = begun
         self._fresh = place is None
+        self._made = False  # whether there was no partial file before
         self.offset = 0
         if path == STANDARD:
             self._file = sys.stdout.buffer
@@ -80,13 +121,14 @@ class Output:
         self.partial = partial_of(self.name)
         if place is None:
             with reading(self.name):
-                self._file = self._locked("ab")
+                self._made = not self.partial.exists()
+                self._file = open_locked(self.partial, "ab")
             return
         self.offset = int_of(place, "octets", self.name)
         with reading(self.name):
             if not self.partial.exists():
                 raise RowsError(str(self.partial), "", "it is gone: begin the job anew")
-            self._file = self._locked("r+b")
+            self._file = open_locked(self.partial, "r+b")
             size = os.fstat(self._file.fileno()).st_size
             if size < self.offset:
                 self._file.close()
@@ -95,27 +137,11 @@ class Output:
             self._file.truncate(self.offset)
             self._file.seek(self.offset)
 
-    def _locked(self, mode: str) -> IO[bytes]:
-        file: IO[bytes] = self.partial.open(mode, buffering=0)
-        try:
-            fcntl.flock(file.fileno(), fcntl.LOCK_EX | fcntl.LOCK_NB)
-            # Another job may have ended since it was opened: then this is its whole output.
-            taken = not os.path.samestat(os.fstat(file.fileno()), self.partial.stat())
-        except (BlockingIOError, FileNotFoundError):
-            taken = True
-        except BaseException:
-            file.close()
-            raise
-        if taken:
-            file.close()
-            raise RowsError(str(self.partial), "", "another job is writing it")
-        return file
-
     def _no_places(self) -> InputError:
         return InputError("output", f"{self.name} cannot be resumed: write to a file")
 
-    def _begin(self) -> None:
-        """From here on there is nothing but what this job writes."""
+    def begin(self) -> None:
+        """From here on there is nothing but what this job writes; so it is when it writes, too."""
         if not self._fresh:
             return
         if self._begun is not None:
@@ -123,11 +149,12 @@ class Output:
         if self.final is not None:
             with reading(self.name):
                 self._file.truncate(0)
+            remove_beside(self.partial)
         self._fresh = False
 
     def write(self, octets: bytes | memoryview) -> int:
         """Append octets. Raises RowsError, such as for a full disk."""
-        self._begin()
+        self.begin()
         view = memoryview(octets).cast("B")
         at = 0
         with reading(self.name, f"octet {self.offset}"):
@@ -154,7 +181,7 @@ class Output:
         """Bring all to the disk, and tell how much it is. Raises RowsError, InputError."""
         if self.final is None:
             raise self._no_places()
-        self._begin()
+        self.begin()
         with reading(self.name):
             os.fsync(self._file.fileno())
         return {"octets": self.offset}
@@ -163,14 +190,14 @@ class Output:
         """Go on with another file, of the same folder, in the place of the partial one."""
         with reading(self.name):
             source.replace(self.partial)
-            old, self._file = self._file, self._locked("r+b")
+            old, self._file = self._file, open_locked(self.partial, "r+b")
             old.close()
             self._file.seek(0, os.SEEK_END)
             self.offset = self._file.tell()
 
     def close(self) -> None:
         """Bring all to the disk and give the file its final name. Raises RowsError."""
-        self._begin()
+        self.begin()
         with reading(self.name):
             if self.final is None:
                 self._file.flush()
@@ -181,11 +208,16 @@ class Output:
             self.partial.replace(self.final)
             self._file.close()
             sync_folder(self.final.parent)
+        remove_beside(self.partial)
 
     def abandon(self) -> None:
-        """Let go of the file; what was written stays."""
-        if self._file is not sys.stdout.buffer:
-            self._file.close()
+        """Let go of the file; what was written stays. Where nothing was begun, nothing is left."""
+        if self._file is sys.stdout.buffer:
+            return
+        if self._made and self._fresh and not self._file.closed:
+            with suppress(OSError):
+                self.partial.unlink()
+        self._file.close()
 
 
 def sync_folder(folder: Path) -> None:

@@ -20,7 +20,7 @@ from typing import IO, TYPE_CHECKING, Any
 from senderid_fast.errors import InputError, RowsError
 from senderid_fast.rows.base import Place
 from senderid_fast.rows.inputs import int_of, pyarrow, reading
-from senderid_fast.rows.outputs import Output, sync_folder
+from senderid_fast.rows.outputs import FOOTERS, Output, sync_folder
 from senderid_fast.rows.parquetfooter import moved
 from senderid_fast.rows.textsinks import check_schema
 
@@ -29,7 +29,6 @@ if TYPE_CHECKING:
 
 __all__ = ["ParquetSink"]
 
-FOOTERS = ".footers"  #: what the name of the file of footers ends with
 GROUP_ROWS = 1 << 19  #: rows of a row group
 GROUP_OCTETS = 64 << 20  #: octets of a row group before it is encoded
 MAGIC = b"PAR1"
@@ -56,15 +55,15 @@ class ParquetSink:
         self._target: _Stretch | None = None
         self._footers: list[bytes] = []
         self._side: IO[bytes] | None = None
-        # First what may not suit Parquet: the footers of an earlier job are lost behind it.
-        self._open_stretch()
-        if output.final is not None:
-            self._side_path = output.partial.with_name(output.partial.name + FOOTERS)
-            try:
+        try:
+            # First what may not suit Parquet: the footers of an earlier job are lost behind it.
+            self._open_stretch()
+            if output.final is not None:
+                self._side_path = output.partial.with_name(output.partial.name + FOOTERS)
                 self._open_side(place)
-            except BaseException:
-                self.abandon()
-                raise
+        except BaseException:
+            self.abandon()
+            raise
 
     # -- the file of footers ---------------------------------------------------------------------
 
@@ -190,8 +189,6 @@ class ParquetSink:
         self._output.close()
         if self._side is not None:
             self._side.close()
-            with reading(str(self._side_path)):
-                self._side_path.unlink(missing_ok=True)
 
     def _joined(self) -> bytes:
         from pyarrow import parquet

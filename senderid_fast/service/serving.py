@@ -7,10 +7,12 @@ from __future__ import annotations
 
 import gc
 import os
+import signal
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager, suppress
 from importlib import import_module
 from time import time
+from types import FrameType
 from typing import TYPE_CHECKING
 
 from senderid_fast.config.addresses import ListenAddress, listen_addresses
@@ -91,7 +93,7 @@ def serve(
 
     Raises a SenderIDError for what keeps it from starting.
     """
-    _standard_streams()
+    _heed_signals()
     config = load()
     activation = Activation.from_environment()
     notifier = Notifier()
@@ -119,6 +121,18 @@ def serve(
         notifier.close()
 
 
+def _heed_signals() -> None:
+    """Until the supervisor takes them: one that would end the service ends what has begun of it, so
+    that no socket file stays, and the wish to reload waits."""
+    signal.signal(signal.SIGTERM, _end)
+    signal.signal(signal.SIGINT, _end)
+    signal.pthread_sigmask(signal.SIG_BLOCK, (signal.SIGHUP,))
+
+
+def _end(_: int, __: FrameType | None) -> None:
+    raise SystemExit(0)
+
+
 @contextmanager
 def _of_key(key: str) -> Iterator[None]:
     """What is wrong with an address is told of the key that it is from."""
@@ -126,14 +140,6 @@ def _of_key(key: str) -> Iterator[None]:
         yield
     except ServiceError as error:
         raise ServiceError(f"{key}: {error.what}", error.problem) from None
-
-
-def _standard_streams() -> None:
-    """Have file descriptors 0 to 2. If whoever started us closed them, what is opened next would be
-    standard error, and have the log written into it."""
-    while (number := os.open(os.devnull, os.O_RDWR)) <= STDERR:
-        pass
-    os.close(number)
 
 
 def _preload(config: Config) -> None:

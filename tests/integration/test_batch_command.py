@@ -300,7 +300,7 @@ def test_workers_give_the_same_output(tmp_path: Path) -> None:
     assert (tmp_path / "1.csv").read_bytes() == (tmp_path / "5.csv").read_bytes()
 
 
-@pytest.mark.parametrize("name", ["csv", "parquet"])
+@pytest.mark.parametrize("name", FORMATS)
 def test_answers_are_kept_and_replayed(tmp_path: Path, capsys: Capture, name: str) -> None:
     rows = write(tmp_path / f"rows.{name}", table_of(5_000))
     out, again = tmp_path / f"out.{name}", tmp_path / f"again.{name}"

@@ -25,7 +25,7 @@ BLOCKS = ["--batch-rows", 2_000, "--checkpoint-seconds", 0]
 
 
 def contents(folder: Path) -> dict[str, bytes]:
-    return {path.name: path.read_bytes() for path in sorted(folder.iterdir())}
+    return {path.name: path.read_bytes() for path in sorted(folder.iterdir()) if path.exists()}
 
 
 def killed(*words: Any, out: Path) -> None:
@@ -116,6 +116,34 @@ def test_a_job_that_is_written_to_is_not_disturbed(tmp_path: Path, capsys: Captu
     assert len(read(out)) == 200_000
 
 
+@pytest.mark.parametrize("more", [[], ["--overwrite"], ["--resume"]], ids=["new", "over", "on"])
+def test_answers_that_another_job_writes(more: list[str], tmp_path: Path, capsys: Capture) -> None:
+    """Two jobs with outputs of their own and one file of answers: the second one is refused, and
+    neither its notes nor the answers of the first one are lost."""
+    rows = write(tmp_path / "rows.csv", table_of(100_000))
+    other, answers = tmp_path / "other.csv", tmp_path / "answers.arrows"
+    keep = ["--save-answers", answers, "--zone", ZONE, "--quiet", *BLOCKS]
+    if more:  # there is a job to give up, or to go on with
+        killed(rows, "-o", other, *keep, out=other)
+    out = tmp_path / "out.csv"
+    first = start(rows, "-o", out, *keep, "--overwrite")
+    while not Path(f"{out}.state").exists():
+        assert first.poll() is None, first.communicate()
+        time.sleep(0.002)
+    first.send_signal(signal.SIGSTOP)
+    _, status = os.waitpid(first.pid, os.WUNTRACED)
+    assert os.WIFSTOPPED(status)
+    before = contents(tmp_path)
+    batch(rows, "-o", other, *keep, *more, status=2)
+    assert f"{answers}.partial: another job is writing it" in capsys.readouterr().err
+    assert contents(tmp_path) == before
+    first.send_signal(signal.SIGCONT)
+    first.communicate()
+    assert first.returncode == 0
+    batch(rows, "-o", tmp_path / "again.csv", "--answers", answers, "--quiet")
+    assert (tmp_path / "again.csv").read_bytes() == out.read_bytes()
+
+
 def test_columns_that_an_output_cannot_hold(tmp_path: Path, capsys: Capture) -> None:
     """Parquet has no such intervals: that is found out before what a job left is lost."""
     table = table_of(100_000)
@@ -132,6 +160,8 @@ def test_columns_that_an_output_cannot_hold(tmp_path: Path, capsys: Capture) -> 
     batch(odd, *words, "--overwrite", status=2)
     assert "parquet cannot hold these columns" in capsys.readouterr().err
     assert contents(tmp_path) == before
+    batch(odd, "-o", tmp_path / "new.parquet", "--zone", ZONE, status=2)
+    assert contents(tmp_path) == before  # nor is there anything of what was never begun
     batch(rows, *words, "--resume")
     assert len(read(out)) == 100_000
 
@@ -189,6 +219,29 @@ def test_a_file_for_answers_that_is_another_one_of_the_command(
     assert Path("/dev/null").is_char_device()
 
 
+def test_a_file_for_answers_that_cannot_be_looked_for(tmp_path: Path, capsys: Capture) -> None:
+    rows = write(tmp_path / "rows.csv", table_of(10))
+    answers = tmp_path / ("a" * 300)
+    batch(rows, "-o", tmp_path / "out.csv", "--save-answers", answers, status=2)
+    assert f"{answers}: cannot be written: File name too long" in capsys.readouterr().err
+
+
+def test_an_output_with_two_names_has_one_job(tmp_path: Path, capsys: Capture) -> None:
+    """By its other name it is neither begun anew nor found without a note."""
+    rows = write(tmp_path / "rows.csv", table_of(100_000))
+    out, link = tmp_path / "out.csv", tmp_path / "link.csv"
+    link.symlink_to(out)
+    words = [rows, "--zone", ZONE, "--quiet", *BLOCKS, "-o"]
+    killed(*words, link, out=out)
+    before = contents(tmp_path)
+    batch(*words, out, status=2)
+    assert "was begun and not finished" in capsys.readouterr().err
+    assert contents(tmp_path) == before
+    batch(*words, out, "--resume")
+    assert len(read(link)) == 100_000
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["link.csv", "out.csv", "rows.csv"]
+
+
 def test_a_failed_command_can_be_given_again_with_its_mistake_mended(
     tmp_path: Path, capsys: Capture
 ) -> None:
@@ -205,33 +258,69 @@ class Killed(BaseException):
     """Stands for the end of the process."""
 
 
-@pytest.mark.parametrize(
-    "moment",
-    ["senderid_fast.cli.keeping.KeptAnswers.finish", "senderid_fast.rows.outputs.Output.close"],
-    ids=["before the answers have their name", "before the rows have theirs"],
-)
-def test_killed_at_the_very_end(
-    moment: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    """--resume gives both their names, asks nothing, and complains of nothing that is there."""
+MOMENTS = {
+    "before the answers have their name": "senderid_fast.cli.keeping.KeptAnswers.finish",
+    "before the rows have theirs": "senderid_fast.rows.outputs.Output.close",
+    "when they have it": "senderid_fast.rows.outputs.sync_folder",
+}
+
+
+def killed_at(moment: str, *words: Any) -> None:
+    """Run a command that ends where the function of this name would be called."""
 
     def kill(*_: object) -> None:
         raise Killed
 
-    old, rows = (write(tmp_path / f"{n}.csv", table_of(n, seed=n)) for n in (20, 500))
-    out, answers = tmp_path / "out.csv", tmp_path / "answers.arrows"
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(moment, kill)
+        with pytest.raises(Killed):
+            main(["batch", *map(str, words)])
+
+
+@pytest.mark.parametrize("name", ["csv", "parquet", "arrow"])
+@pytest.mark.parametrize("moment", MOMENTS.values(), ids=MOMENTS)
+def test_killed_at_the_very_end(moment: str, name: str, tmp_path: Path) -> None:
+    """--resume gives both their names, asks nothing, complains of nothing that is there, and leaves
+    nothing but them."""
+    old, rows = (write(tmp_path / f"{n}.{name}", table_of(n, seed=n)) for n in (20, 500))
+    out, answers = tmp_path / f"out.{name}", tmp_path / "answers.arrows"
     more = ["-o", out, "--save-answers", answers, "--zone", ZONE, "--quiet"]
     batch(old, *more)
     before = out.read_bytes()
-    with monkeypatch.context() as patch:
-        patch.setattr(moment, kill)
-        with pytest.raises(Killed):
-            main(["batch", str(rows), *map(str, more), "--overwrite"])
-    assert out.read_bytes() == before
+    killed_at(moment, rows, *more, "--overwrite")
+    assert (out.read_bytes() == before) == (moment != MOMENTS["when they have it"])
     batch(rows, *more, "--resume")
     assert len(read(out)) == 500
     assert sorted(path.name for path in tmp_path.iterdir()) == [
-        "20.csv", "500.csv", "answers.arrows", "out.csv",
+        f"20.{name}", f"500.{name}", "answers.arrows", out.name,
     ]  # fmt: skip
-    batch(rows, "-o", tmp_path / "again.csv", "--answers", answers, "--quiet")
-    assert (tmp_path / "again.csv").read_bytes() == out.read_bytes()
+    again = tmp_path / f"again.{name}"
+    batch(rows, "-o", again, "--answers", answers, "--quiet")
+    assert read(again) == read(out)
+
+
+def test_a_file_that_took_the_name_of_a_job_that_was_killed(
+    tmp_path: Path, capsys: Capture
+) -> None:
+    """It is not what the job wrote, and is neither called whole nor replaced."""
+    rows, out = write(tmp_path / "rows.csv", table_of(500)), tmp_path / "out.csv"
+    words = [rows, "-o", out, "--zone", ZONE, "--quiet"]
+    killed_at(MOMENTS["before the rows have theirs"], *words)
+    out.write_text("of somebody else\n")
+    before = contents(tmp_path)
+    batch(*words, "--resume", status=2)
+    assert "out.csv is there already" in capsys.readouterr().err
+    assert contents(tmp_path) == before
+    out.unlink()
+    batch(*words, "--resume")
+    assert len(read(out)) == 500
+
+
+def test_what_a_format_keeps_beside_an_output_goes_with_it(tmp_path: Path) -> None:
+    """Also where the job that comes after writes another format."""
+    rows, out = write(tmp_path / "rows.csv", table_of(100_000)), tmp_path / "out"
+    words = [rows, "-o", out, "--zone", ZONE, "--quiet", *BLOCKS, "--output-format"]
+    killed(*words, "parquet", out=out)
+    assert (tmp_path / "out.partial.footers").exists()
+    batch(*words, "csv", "--overwrite")
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["out", "rows.csv"]

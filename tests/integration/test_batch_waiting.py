@@ -8,16 +8,20 @@ from __future__ import annotations
 import fcntl
 import gzip
 import os
+import resource
 import signal
 import subprocess
 import termios
 import time
 from collections.abc import Iterator
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
 import pytest
 from support.batchcommand import ROOT, ZONE, batch, command, environment, read, table_of, write
+
+from senderid_fast.rows.texts import PIECE
 
 Capture = pytest.CaptureFixture[str]
 EXAMPLES = ROOT / "examples"
@@ -250,3 +254,22 @@ def test_a_slow_writer_loses_nothing(pipe: Pipe, tmp_path: Path) -> None:
     _, err = job.communicate()
     assert job.returncode == 0, err
     assert read(tmp_path / "out.jsonl") == read(tmp_path / "whole.jsonl")
+
+
+def test_a_disk_that_is_full_is_told_of_while_nothing_comes(pipe: Pipe, tmp_path: Path) -> None:
+    """Whoever waits for the next row would not hear of it before there is one."""
+    out = tmp_path / "out.csv"
+    rows = write(tmp_path / "rows.csv", table_of(100_000)).read_bytes()
+    job = started("-", "--format", "csv", "-o", out, "--zone", ZONE, "--quiet", stdin=pipe.end)
+    pipe.end.close()
+    listens(job)
+    resource.prlimit(job.pid, resource.RLIMIT_FSIZE, (4_096, 4_096))
+    assert len(rows) > PIECE  # what is read at once, and checked and written then
+    with suppress(BrokenPipeError):
+        while rows:
+            rows = rows[pipe.writer.write(rows) :]
+    _, err = job.communicate(timeout=ENDED)
+    assert job.returncode == 2
+    assert err.decode().endswith("File too large\n")
+    assert str(out) in err.decode()
+    assert not out.exists()

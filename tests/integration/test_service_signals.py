@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import fcntl
 import os
 import resource
 import signal
@@ -37,6 +38,39 @@ def test_it_starts_serves_and_stops(service: Service) -> None:
     assert service.wait_for("STOPPING=1")
     for words in ("service starts", "service is ready", "worker ends", "service has stopped"):
         assert f'event="{words}"' in service.log
+
+
+@contextlib.contextmanager
+def starting(service: Service) -> Iterator[None]:
+    """A service that has its socket, and waits for a cache that another process has for itself."""
+    folder = service.folder / "cache"
+    folder.mkdir()
+    service.configure(more=f'[cache]\nurl = "lmdb:{folder}"')
+    with (folder / "users").open("wb") as gate:
+        fcntl.flock(gate, fcntl.LOCK_EX)
+        service.start(ready=False)
+        eventually(service.path.exists)
+        yield
+
+
+def test_a_reload_that_is_wanted_too_early_is_done(service: Service) -> None:
+    pytest.importorskip("lmdb")
+    with starting(service):
+        text = service.config.read_text()
+        service.config.write_text(text.replace("one.example", "two.example"))
+        service.signal(signal.SIGHUP)
+    service.wait_for("READY=1")
+    eventually(lambda: service.check()[0] == "two.example")
+    assert service.stop() == 0
+
+
+@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
+def test_a_service_that_is_stopped_while_it_starts(service: Service, number: int) -> None:
+    pytest.importorskip("lmdb")
+    with starting(service):
+        service.signal(number)
+        assert service.wait() == 0
+    assert not service.path.exists()
 
 
 def test_stopping_finishes_what_is_in_hand(service: Service, loop: dict[str, str]) -> None:

@@ -117,12 +117,12 @@ def test_a_port_in_use(service: Service) -> None:
 
 def test_nothing_becomes_standard_error_that_is_none(service: Service) -> None:
     """The log would be written into it: a connection of a mail server, or the cache."""
-    service.start(command=["sh", "-c", 'exec "$@" 0<&- 1>&- 2>&-', "sh", *ECHO])
+    command = [sys.executable, "-m", "senderid_fast", "milter", "--config"]
+    service.start(command=["sh", "-c", 'exec "$@" 0<&- 1>&- 2>&-', "sh", *command])
     assert service.process is not None
     for each in (service.process.pid, *service.workers()):
         found = [Path(f"/proc/{each}/fd/{number}").readlink() for number in range(3)]
         assert found == [Path("/dev/null")] * 3
-    assert service.check()[0] == "one.example"
     assert service.stop() == 0
     assert service.log == ""
 

@@ -6,6 +6,7 @@ import io
 import os
 import subprocess
 import sys
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -18,14 +19,17 @@ ROOT = Path(__file__).parents[2]
 ZONE = str(ROOT / "examples" / "example.zone")
 CONNECTIONS = str(ROOT / "examples" / "connections.tsv")
 COMMANDS = ("check", "trace", "record", "verify")
+COLUMNS = ["--columns", "ip=client,helo=name,mail_from=sender"]
 SESSION = ["--ip", "192.0.2.1", "--mail-from", "a@plain.example"]
 
 Capture = pytest.CaptureFixture[str]
 
 
-def python(*arguments: str | bytes, **options: Any) -> subprocess.CompletedProcess[bytes]:
+def python(
+    *arguments: str | bytes, prefix: Sequence[str] = (), **options: Any
+) -> subprocess.CompletedProcess[bytes]:
     """python -m senderid_fast with warnings as errors."""
-    command = [sys.executable, "-W", "error", "-m", "senderid_fast", *arguments]
+    command = [*prefix, sys.executable, "-W", "error", "-m", "senderid_fast", *arguments]
     return subprocess.run(command, cwd=ROOT, capture_output=True, check=False, **options)
 
 
@@ -141,3 +145,40 @@ def test_process_on_a_full_disk() -> None:
         run = subprocess.run(command, stdout=full, stderr=subprocess.PIPE, check=False)
     assert run.returncode == 1
     assert run.stderr == b"senderid-fast: error: No space left on device\n"
+
+
+@pytest.mark.parametrize(
+    ("closed", "words", "status", "said"),
+    [
+        ("<&-", ["batch", "-", "--format", "csv"], 2, "standard input: Bad file descriptor"),
+        ("<&-", ["verify", "-"], 2, "Bad file descriptor"),
+        ("<&-", ["record", "v=spf1 -all"], 0, ""),
+        (
+            ">&-",
+            ["batch", "examples/batch/rows.csv", *COLUMNS, "--quiet"],
+            1,
+            "standard output: Bad",
+        ),
+        (">&-", ["record", "v=spf1 -all"], 1, "Bad file descriptor"),
+        (">&-", ["record", "v=spf1 what"], 1, "Bad file descriptor"),
+    ],
+)
+def test_standard_streams_that_are_closed(
+    closed: str, words: list[str], status: int, said: str
+) -> None:
+    done = python(*words, prefix=["sh", "-c", f'exec "$@" {closed}', "sh"])
+    err = done.stderr.decode()
+    assert (done.returncode, said in err) == (status, True), err
+    assert all(line.startswith("senderid-fast: error: ") for line in err.splitlines())
+
+
+def test_nothing_is_written_into_what_is_opened_next(tmp_path: Path) -> None:
+    """It would have the number of standard error, where a problem is told."""
+    out = tmp_path / "out.csv"
+    words = ["batch", "examples/batch/rows.csv", *COLUMNS, "--zone", ZONE, "-o", str(out)]
+    shell = ["sh", "-c", 'exec "$@" <&- >&- 2>&-', "sh"]
+    assert python(*words, "--quiet", prefix=shell).returncode == 0
+    text = out.read_bytes()
+    assert python(*words, "--quiet", prefix=shell).returncode == 2  # it is there already
+    assert out.read_bytes() == text
+    assert b"senderid-fast" not in text
