@@ -10,6 +10,7 @@ import argparse
 import os
 import sys
 import threading
+from pathlib import Path
 from time import monotonic
 from typing import TYPE_CHECKING, Any
 
@@ -276,12 +277,17 @@ def _kept_of(arguments: argparse.Namespace) -> KeptAnswers | None:
     if name is None:
         return None
     from senderid_fast.cli.keeping import KeptAnswers
+    from senderid_fast.jobs.checkpoint import state_path
+    from senderid_fast.rows.outputs import files_of, partial_of
 
     if arguments.answers is not None:
         raise InputError("--save-answers", "cannot be used with --answers")
-    for other in (*arguments.rows, arguments.output, arguments.zone):
-        if other not in (None, "-") and os.path.realpath(other) == os.path.realpath(name):
-            raise InputError("--save-answers", f"{name} is another file of this command")
+    inputs = (each for each in (*arguments.rows, arguments.zone) if each not in (None, "-"))
+    others = {Path(os.path.realpath(each)) for each in inputs}
+    if arguments.output not in (None, "-"):
+        others |= {*files_of(arguments.output), state_path(arguments.output)}
+    if not others.isdisjoint((Path(os.path.realpath(name)), partial_of(name))):
+        raise InputError("--save-answers", f"{name} is another file of this command")
     kept = KeptAnswers(name)
     if not (arguments.overwrite or arguments.resume):
         kept.check_new()

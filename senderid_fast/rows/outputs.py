@@ -30,6 +30,7 @@ __all__ = [
     "FOOTERS",
     "PARTIAL",
     "Output",
+    "files_of",
     "open_locked",
     "partial_of",
     "remove_beside",
@@ -49,10 +50,19 @@ def partial_of(path: str) -> Path:
     return final.with_name(final.name + PARTIAL)
 
 
+def files_of(path: str) -> tuple[Path, ...]:
+    """The files that an output at a path has, or may have until it is whole. A link is followed."""
+    partial = partial_of(path)
+    return Path(os.path.realpath(path)), partial, *_beside(partial)
+
+
+def _beside(partial: Path) -> tuple[Path, ...]:
+    return tuple(partial.with_name(partial.name + name) for name in (FOOTERS, COPY))
+
+
 def remove_beside(partial: Path) -> None:
     """Remove what a format kept beside a partial file. Raises RowsError."""
-    for name in (FOOTERS, COPY):
-        path = partial.with_name(partial.name + name)
+    for path in _beside(partial):
         with reading(str(path)):
             path.unlink(missing_ok=True)
 

@@ -208,13 +208,20 @@ def test_a_file_for_answers_that_is_another_one_of_the_command(
         (rows, "is another file of this command"),
         (tmp_path / "link", "is another file of this command"),
         (zone, "is another file of this command"),
-        (tmp_path / "out.csv", "is another file of this command"),
+        *(
+            (tmp_path / f"out.csv{end}", "is another file of this command")
+            for end in ("", ".partial", ".partial.footers", ".partial.copy", ".state")
+        ),
         (tmp_path / "folder", "is no file"),
         ("/dev/null", "is no file"),
     ):
         words = [rows, "-o", tmp_path / "out.csv", "--zone", zone, "--save-answers", answers]
         batch(*words, "--overwrite", status=2)
         assert f"error: --save-answers: {answers} {said}" in capsys.readouterr().err
+    answers = tmp_path / "answers"
+    words = [rows, "-o", f"{answers}.partial", "--zone", zone, "--save-answers", answers]
+    batch(*words, status=2)
+    assert f"{answers} is another file of this command" in capsys.readouterr().err
     assert (rows.read_bytes(), zone.read_bytes()) == before
     assert Path("/dev/null").is_char_device()
 
