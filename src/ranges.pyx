@@ -10,6 +10,8 @@ from libc.stdint cimport uint8_t, uint64_t
 
 from senderid_fast._core.cidr cimport FAMILY_IP4, Address, address_parse, u128
 
+cdef dict MOST = {4: (1 << 32) - 1, 6: (1 << 128) - 1}  # the highest address of each version
+
 
 cdef bint text_parse(str text, Address *out) except -1:
     """The address that a text is, with blanks around it or without; an IPv4-mapped one is IPv4."""
@@ -54,7 +56,8 @@ cdef class AddressRanges:
         before = (0, 0, -1)
         for version, first, last in ranges:
             touches = version == before[0] and first <= before[2] + 1
-            if version not in (4, 6) or version < before[0] or touches or not 0 <= first <= last < 1 << 128:
+            most = MOST.get(version, -1)
+            if version < before[0] or touches or not 0 <= first <= last <= most:
                 raise ValueError("the ranges are not in order")
             before = version, first, last
             self._bounds[at] = number_of(first)

@@ -2,17 +2,16 @@
 
 from __future__ import annotations
 
-import asyncio
 import time
 from typing import Any
 
 import pytest
 from support.faulty import flooding
+from support.udp import QUESTION, cancel
 
 from senderid_fast.questions import Answer, Question, RRType, Status
 from senderid_fast.resolver import SystemResolver
 
-QUESTION = Question("name.example", RRType.TXT)
 GOOD = Answer(Status.OK, (b"v=spf1 ip4:192.0.2.1 -all",), 300)
 
 
@@ -190,12 +189,4 @@ def test_name_that_is_none(ask: Any, faulty_server: Any, name: str, problem: str
 
 
 def test_cancelled_task_is_cancelled(dead_server: Any) -> None:
-    async def run() -> None:
-        resolver = SystemResolver([dead_server.address], try_seconds=30)
-        task = asyncio.create_task(resolver.resolve_async(QUESTION, 30))
-        await asyncio.sleep(0.05)
-        task.cancel()
-        with pytest.raises(asyncio.CancelledError):
-            await task
-
-    asyncio.run(run())
+    cancel(SystemResolver([dead_server.address], try_seconds=30))
